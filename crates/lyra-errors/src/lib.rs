@@ -1,0 +1,33 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod chain;
+mod classify;
+mod code;
+mod context;
+mod error;
+mod ext;
+mod kind;
+mod record;
+mod recovery;
+mod secret;
+mod severity;
+mod text;
+mod value;
+
+pub use chain::Chain;
+pub use classify::Classify;
+pub use code::{CODES, Code, host};
+pub use context::Context;
+pub use error::Error;
+pub use ext::ResultExt;
+pub use kind::ErrorKind;
+pub use record::{ErrorRecord, RecordError};
+pub use recovery::Recovery;
+pub use secret::Secret;
+pub use severity::Severity;
+pub use snafu::Location;
+pub use value::Value;
+
+/// The result of an operation that fails with an [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
