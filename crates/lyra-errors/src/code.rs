@@ -128,6 +128,9 @@ pub mod host {
 pub(crate) const INVALID_RECORD: Code =
     Code::new("errors.invalid_record", "give one JSON object as `ErrorRecord::to_json` writes it");
 
+pub(crate) const ALREADY_SET: Code =
+    Code::new("errors.already_set", "set a process-wide value once, early, in `main`");
+
 /// Every code that this crate can raise.
 pub const CODES: &[Code] = &[
     host::MODEL_LOAD,
@@ -140,6 +143,7 @@ pub const CODES: &[Code] = &[
     host::CONCURRENCY,
     host::INTERNAL,
     INVALID_RECORD,
+    ALREADY_SET,
 ];
 
 #[cfg(test)]

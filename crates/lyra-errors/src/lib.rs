@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod already_set;
 mod chain;
 mod classify;
 mod code;
@@ -15,6 +16,7 @@ mod severity;
 mod text;
 mod value;
 
+pub use already_set::AlreadySet;
 pub use chain::Chain;
 pub use classify::Classify;
 pub use code::{CODES, Code, host};

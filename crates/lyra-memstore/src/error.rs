@@ -1,0 +1,478 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+use lyra_errors::{Classify, Code, Context, Error, ErrorKind, Location, Recovery, Severity, Value};
+use snafu::Snafu;
+
+use crate::Space;
+use crate::codes;
+use crate::fault::Faults;
+use crate::store::LockOwner;
+use crate::validate::shown;
+
+/// Why the memory store did not do what it was asked. What it was asked is
+/// then not done at all: nothing of a failed call is ever half-written.
+#[derive(Debug, Snafu)]
+#[snafu(visibility(pub(crate)))]
+#[non_exhaustive]
+pub enum MemoryError {
+    /// Entries, or limits, break the rules; every fault is listed.
+    #[snafu(display("not valid: {faults}"))]
+    Invalid {
+        /// What is wrong, and where.
+        faults: Faults,
+        #[snafu(implicit)]
+        #[allow(missing_docs, reason = "where the error arose, for all variants alike")]
+        location: Location,
+    },
+
+    /// Entries with these ids are there already.
+    #[snafu(display("{} in `{collection}` already", named(ids)))]
+    AlreadyExists {
+        /// The collection.
+        collection: String,
+        /// The ids.
+        ids: Vec<String>,
+        #[snafu(implicit)]
+        #[allow(missing_docs, reason = "see above")]
+        location: Location,
+    },
+
+    /// There are no entries with these ids.
+    #[snafu(display("{} not in `{collection}`", named(ids)))]
+    NotFound {
+        /// The collection.
+        collection: String,
+        /// The ids.
+        ids: Vec<String>,
+        #[snafu(implicit)]
+        #[allow(missing_docs, reason = "see above")]
+        location: Location,
+    },
+
+    /// There is no collection of that name.
+    #[snafu(display("there is no collection {}", shown(name)))]
+    CollectionNotFound {
+        /// The name that was asked for.
+        name: String,
+        /// The names that exist.
+        known: Vec<String>,
+        #[snafu(implicit)]
+        #[allow(missing_docs, reason = "see above")]
+        location: Location,
+    },
+
+    /// A collection cannot have that name or that dimension.
+    #[snafu(display("a collection {} cannot be made: {reason}", shown(name)))]
+    InvalidCollection {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+        #[snafu(implicit)]
+        #[allow(missing_docs, reason = "see above")]
+        location: Location,
+    },
+
+    /// The collection was made for other vectors.
+    #[snafu(display("collection `{name}` holds vectors {stored}, not {asked}"))]
+    SpaceMismatch {
+        /// The collection.
+        name: String,
+        /// What the caller expected.
+        asked: Box<Space>,
+        /// What the collection remembers.
+        stored: Box<Space>,
+        #[snafu(implicit)]
+        #[allow(missing_docs, reason = "see above")]
+        location: Location,
+    },
+
+    /// A text needs a vector, and nobody here can make it.
+    #[snafu(display("no embedder can turn a text into a vector for `{collection}`"))]
+    NoEmbedder {
+        /// The collection.
+        collection: String,
+        /// The embedder that it remembers, if any.
+        fingerprint: Option<String>,
+        #[snafu(implicit)]
+        #[allow(missing_docs, reason = "see above")]
+        location: Location,
+    },
+
+    /// The embedder failed.
+    #[snafu(display("the embedder of `{collection}` failed"))]
+    Embedding {
+        /// The collection.
+        collection: String,
+        /// What the embedder reported.
+        source: Error,
+        #[snafu(implicit)]
+        #[allow(missing_docs, reason = "see above")]
+        location: Location,
+    },
+
+    /// The embedder broke its contract.
+    #[snafu(display("the embedder {fingerprint} gave a wrong answer: {reason}"))]
+    EmbedderAnswer {
+        /// The embedder.
+        fingerprint: String,
+        /// What is wrong with the answer.
+        reason: String,
+        #[snafu(implicit)]
+        #[allow(missing_docs, reason = "see above")]
+        location: Location,
+    },
+
+    /// The filter cannot be meant.
+    #[snafu(display("the filter is not valid: {reason}"))]
+    InvalidFilter {
+        /// What is wrong with it.
+        reason: &'static str,
+        #[snafu(implicit)]
+        #[allow(missing_docs, reason = "see above")]
+        location: Location,
+    },
+
+    /// The query cannot be meant.
+    #[snafu(display("the query is not valid: {reason}"))]
+    InvalidQuery {
+        /// What is wrong with it.
+        reason: String,
+        #[snafu(implicit)]
+        #[allow(missing_docs, reason = "see above")]
+        location: Location,
+    },
+
+    /// The path is something else than a memory store.
+    #[snafu(display("{} is not a memory store: {reason}", path.display()))]
+    NotAStore {
+        /// The path.
+        path: PathBuf,
+        /// How that was seen.
+        reason: &'static str,
+        #[snafu(implicit)]
+        #[allow(missing_docs, reason = "see above")]
+        location: Location,
+    },
+
+    /// The store was written by a newer version.
+    #[snafu(display(
+        "{} has format {found}, this version reads up to {supported}", path.display()
+    ))]
+    NewerFormat {
+        /// The store.
+        path: PathBuf,
+        /// Its format version.
+        found: i64,
+        /// The newest format version that is understood here.
+        supported: i64,
+        #[snafu(implicit)]
+        #[allow(missing_docs, reason = "see above")]
+        location: Location,
+    },
+
+    /// The store is damaged.
+    #[snafu(display("{} is damaged: {detail}", path.display()))]
+    Corrupt {
+        /// The store.
+        path: PathBuf,
+        /// What was found.
+        detail: String,
+        #[snafu(implicit)]
+        #[allow(missing_docs, reason = "see above")]
+        location: Location,
+    },
+
+    /// Another process writes to the store.
+    #[snafu(display(
+        "{} is in use by {}", path.display(),
+        owner.as_ref().map_or_else(|| "another process".to_owned(), ToString::to_string)
+    ))]
+    Locked {
+        /// The store.
+        path: PathBuf,
+        /// Who holds it, where that is told.
+        owner: Option<LockOwner>,
+        #[snafu(implicit)]
+        #[allow(missing_docs, reason = "see above")]
+        location: Location,
+    },
+
+    /// Another transaction of this process did not end in time.
+    #[snafu(display("no turn to write within {waited:?}"))]
+    Busy {
+        /// How long was waited.
+        waited: Duration,
+        #[snafu(implicit)]
+        #[allow(missing_docs, reason = "see above")]
+        location: Location,
+    },
+
+    /// This thread has a transaction open already and would wait for itself.
+    #[snafu(display("this thread has a transaction open already"))]
+    NestedTransaction {
+        #[snafu(implicit)]
+        #[allow(missing_docs, reason = "see above")]
+        location: Location,
+    },
+
+    /// An earlier step of the transaction failed, so that none of it counts.
+    #[snafu(display("the transaction is aborted: an earlier step failed with {first}"))]
+    TransactionAborted {
+        /// The code of the step that failed.
+        first: Code,
+        #[snafu(implicit)]
+        #[allow(missing_docs, reason = "see above")]
+        location: Location,
+    },
+
+    /// The store was opened for reading, or may not be written.
+    #[snafu(display("{} is open for reading only", path.display()))]
+    ReadOnly {
+        /// The store.
+        path: PathBuf,
+        #[snafu(implicit)]
+        #[allow(missing_docs, reason = "see above")]
+        location: Location,
+    },
+
+    /// The disk is full.
+    #[snafu(display("no space is left for {}", path.display()))]
+    DiskFull {
+        /// The store.
+        path: PathBuf,
+        /// What SQLite reported.
+        source: rusqlite::Error,
+        #[snafu(implicit)]
+        #[allow(missing_docs, reason = "see above")]
+        location: Location,
+    },
+
+    /// The database refused for another reason.
+    #[snafu(display("cannot {operation} {}", path.display()))]
+    Storage {
+        /// The store.
+        path: PathBuf,
+        /// What was tried.
+        operation: &'static str,
+        /// What SQLite reported.
+        source: rusqlite::Error,
+        #[snafu(implicit)]
+        #[allow(missing_docs, reason = "see above")]
+        location: Location,
+    },
+
+    /// A file or a directory could not be used.
+    #[snafu(display("cannot {operation} {}", path.display()))]
+    Io {
+        /// Which one.
+        path: PathBuf,
+        /// What was tried.
+        operation: &'static str,
+        /// What the system reported.
+        source: std::io::Error,
+        #[snafu(implicit)]
+        #[allow(missing_docs, reason = "see above")]
+        location: Location,
+    },
+
+    /// A file to import is of no known sort.
+    #[snafu(display("{} is no file that can be imported", path.display()))]
+    UnsupportedFile {
+        /// Which one.
+        path: PathBuf,
+        #[snafu(implicit)]
+        #[allow(missing_docs, reason = "see above")]
+        location: Location,
+    },
+}
+
+impl MemoryError {
+    /// What SQLite reported, in terms of what the caller can do about it.
+    #[track_caller]
+    pub(crate) fn storage(
+        path: &std::path::Path,
+        operation: &'static str,
+        source: rusqlite::Error,
+    ) -> Self {
+        use rusqlite::ErrorCode;
+        let location = std::panic::Location::caller();
+        let path = path.to_owned();
+        // Columns are typed, so a value of another type was not written by us.
+        let unreadable = matches!(
+            source,
+            rusqlite::Error::FromSqlConversionFailure(..)
+                | rusqlite::Error::InvalidColumnType(..)
+                | rusqlite::Error::IntegralValueOutOfRange(..)
+        );
+        match source.sqlite_error_code() {
+            _ if unreadable => Self::Corrupt { path, detail: source.to_string(), location },
+            Some(ErrorCode::DiskFull) => Self::DiskFull { path, source, location },
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                Self::Corrupt { path, detail: source.to_string(), location }
+            }
+            Some(ErrorCode::ReadOnly) => Self::ReadOnly { path, location },
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                Self::Locked { path, owner: None, location }
+            }
+            _ => Self::Storage { path, operation, source, location },
+        }
+    }
+}
+
+/// A few ids, and how many more there are.
+fn named(ids: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let mut list = ids.iter().take(SHOWN).map(|id| shown(id)).collect::<Vec<_>>().join(", ");
+    if ids.len() > SHOWN {
+        list.push_str(&format!(" and {} more", ids.len() - SHOWN));
+    }
+    let verb = if ids.len() == 1 { "is" } else { "are" };
+    format!("{list} {verb}")
+}
+
+impl Classify for MemoryError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Invalid { .. }
+            | Self::InvalidCollection { .. }
+            | Self::SpaceMismatch { .. }
+            | Self::InvalidFilter { .. }
+            | Self::InvalidQuery { .. }
+            | Self::UnsupportedFile { .. } => ErrorKind::Validation,
+            Self::Locked { .. } | Self::Busy { .. } | Self::NestedTransaction { .. } => {
+                ErrorKind::Concurrency
+            }
+            Self::Embedding { source, .. } => source.kind(),
+            _ => ErrorKind::Memory,
+        }
+    }
+
+    fn code(&self) -> Code {
+        match self {
+            Self::Invalid { faults, .. } if faults.iter().all(|f| f.code == "dimension") => {
+                codes::DIMENSION_MISMATCH
+            }
+            Self::Invalid { .. } => codes::INVALID_ENTRY,
+            Self::AlreadyExists { .. } => codes::ALREADY_EXISTS,
+            Self::NotFound { .. } => codes::NOT_FOUND,
+            Self::CollectionNotFound { .. } => codes::COLLECTION_NOT_FOUND,
+            Self::InvalidCollection { .. } => codes::INVALID_COLLECTION,
+            Self::SpaceMismatch { .. } => codes::SPACE_MISMATCH,
+            Self::NoEmbedder { .. } => codes::NO_EMBEDDER,
+            Self::Embedding { .. } => codes::EMBEDDING_FAILED,
+            Self::EmbedderAnswer { .. } => codes::EMBEDDER_ANSWER,
+            Self::InvalidFilter { .. } => codes::INVALID_FILTER,
+            Self::InvalidQuery { .. } => codes::INVALID_QUERY,
+            Self::NotAStore { .. } => codes::NOT_A_STORE,
+            Self::NewerFormat { .. } => codes::NEWER_FORMAT,
+            Self::Corrupt { .. } => codes::CORRUPT,
+            Self::Locked { .. } => codes::LOCKED,
+            Self::Busy { .. } => codes::BUSY,
+            Self::NestedTransaction { .. } => codes::NESTED_TRANSACTION,
+            Self::TransactionAborted { .. } => codes::TRANSACTION_ABORTED,
+            Self::ReadOnly { .. } => codes::READ_ONLY,
+            Self::DiskFull { .. } => codes::DISK_FULL,
+            Self::Storage { .. } => codes::STORAGE,
+            Self::Io { .. } => codes::IO,
+            Self::UnsupportedFile { .. } => codes::UNSUPPORTED_FILE,
+        }
+    }
+
+    fn recovery(&self) -> Recovery {
+        match self {
+            Self::Locked { .. } | Self::Busy { .. } => Recovery::RETRY,
+            Self::Embedding { source, .. } => source.recovery(),
+            _ => Recovery::Permanent,
+        }
+    }
+
+    fn severity(&self) -> Severity {
+        match self {
+            Self::Corrupt { .. } | Self::DiskFull { .. } => Severity::Critical,
+            _ => Severity::Error,
+        }
+    }
+
+    fn context(&self) -> Context {
+        let context = Context::new();
+        match self {
+            Self::Invalid { faults, .. } => {
+                let list: Vec<Value> = faults.iter().map(|f| f.to_string().into()).collect();
+                context.with("faults", faults.count()).with("first_faults", list)
+            }
+            Self::AlreadyExists { collection, ids, .. }
+            | Self::NotFound { collection, ids, .. } => {
+                context.with("collection", collection).with("ids", ids.clone())
+            }
+            Self::CollectionNotFound { name, known, .. } => {
+                context.with("collection", name).with("known", known.clone())
+            }
+            Self::InvalidCollection { name, .. } => context.with("collection", name),
+            Self::SpaceMismatch { name, asked, stored, .. } => context
+                .with("collection", name)
+                .with("asked", asked.to_string())
+                .with("stored", stored.to_string()),
+            Self::NoEmbedder { collection, fingerprint, .. } => {
+                context.with("collection", collection).with("embedder", fingerprint.clone())
+            }
+            Self::Embedding { collection, .. } => context.with("collection", collection),
+            Self::EmbedderAnswer { fingerprint, .. } => context.with("embedder", fingerprint),
+            Self::NewerFormat { path, found, supported, .. } => {
+                context.with("path", path).with("found", *found).with("supported", *supported)
+            }
+            Self::Locked { path, owner, .. } => {
+                context.with("path", path).with("pid", owner.as_ref().map(|owner| owner.pid))
+            }
+            Self::Busy { waited, .. } => context.with("waited_seconds", waited.as_secs_f64()),
+            Self::TransactionAborted { first, .. } => context.with("first", first.id()),
+            Self::NotAStore { path, .. }
+            | Self::Corrupt { path, .. }
+            | Self::ReadOnly { path, .. }
+            | Self::DiskFull { path, .. }
+            | Self::UnsupportedFile { path, .. } => context.with("path", path),
+            Self::Storage { path, operation, .. } | Self::Io { path, operation, .. } => {
+                context.with("path", path).with("operation", *operation)
+            }
+            Self::InvalidFilter { .. }
+            | Self::InvalidQuery { .. }
+            | Self::NestedTransaction { .. } => context,
+        }
+    }
+
+    fn location(&self) -> Option<Location> {
+        match self {
+            Self::Invalid { location, .. }
+            | Self::AlreadyExists { location, .. }
+            | Self::NotFound { location, .. }
+            | Self::CollectionNotFound { location, .. }
+            | Self::InvalidCollection { location, .. }
+            | Self::SpaceMismatch { location, .. }
+            | Self::NoEmbedder { location, .. }
+            | Self::Embedding { location, .. }
+            | Self::EmbedderAnswer { location, .. }
+            | Self::InvalidFilter { location, .. }
+            | Self::InvalidQuery { location, .. }
+            | Self::NotAStore { location, .. }
+            | Self::NewerFormat { location, .. }
+            | Self::Corrupt { location, .. }
+            | Self::Locked { location, .. }
+            | Self::Busy { location, .. }
+            | Self::NestedTransaction { location }
+            | Self::TransactionAborted { location, .. }
+            | Self::ReadOnly { location, .. }
+            | Self::DiskFull { location, .. }
+            | Self::Storage { location, .. }
+            | Self::Io { location, .. }
+            | Self::UnsupportedFile { location, .. } => Some(location),
+        }
+    }
+}
+
+impl From<MemoryError> for Error {
+    #[track_caller]
+    fn from(error: MemoryError) -> Self {
+        Self::from_classified(error)
+    }
+}

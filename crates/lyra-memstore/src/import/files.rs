@@ -1,0 +1,105 @@
+//! Which files an import reads, and how each is read.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use snafu::{OptionExt, ResultExt};
+
+use super::{Found, json_lines, prose, relative_name};
+use crate::EntryKind;
+use crate::error::{IoSnafu, MemoryError, UnsupportedFileSnafu};
+
+/// The files to read, in a fixed order.
+pub(super) struct Sources {
+    pub(super) files: Vec<Source>,
+    pub(super) ignored: u64,
+}
+
+pub(super) struct Source {
+    pub(super) path: PathBuf,
+    sort: Sort,
+    /// The name that entries from prose carry as their source.
+    name: String,
+}
+
+#[derive(Clone, Copy)]
+enum Sort {
+    JsonLines,
+    JsonArray,
+    Markdown,
+    Text,
+}
+
+impl Sort {
+    fn of(path: &Path) -> Option<Self> {
+        match path.extension()?.to_ascii_lowercase().to_str()? {
+            "jsonl" | "ndjson" => Some(Self::JsonLines),
+            "json" => Some(Self::JsonArray),
+            "md" | "markdown" => Some(Self::Markdown),
+            "txt" => Some(Self::Text),
+            _ => None,
+        }
+    }
+}
+
+impl Source {
+    /// Calls `visit` with each entry of the file, or with what is wrong.
+    pub(super) fn read(
+        &self,
+        kind: EntryKind,
+        visit: &mut dyn FnMut(Found) -> Result<(), MemoryError>,
+    ) -> Result<(), MemoryError> {
+        match self.sort {
+            Sort::JsonLines => json_lines::read_lines(&self.path, kind, visit),
+            Sort::JsonArray => json_lines::read_array(&self.path, kind, visit),
+            Sort::Markdown => prose::read_markdown(&self.path, &self.name, kind, visit),
+            Sort::Text => prose::read_text(&self.path, &self.name, kind, visit),
+        }
+    }
+}
+
+/// A path that is named must be of a known sort; in a folder other files,
+/// hidden ones, symbolic links and caches are passed over.
+pub(super) fn find(paths: &[PathBuf]) -> Result<Sources, MemoryError> {
+    let mut sources = Sources { files: Vec::new(), ignored: 0 };
+    for path in paths {
+        let metadata = fs::metadata(path).context(IoSnafu { path, operation: "read" })?;
+        if metadata.is_dir() {
+            walk(path, path, &mut sources)?;
+        } else {
+            let sort = Sort::of(path).context(UnsupportedFileSnafu { path })?;
+            sources.files.push(Source {
+                sort,
+                name: relative_name(path, None),
+                path: path.clone(),
+            });
+        }
+    }
+    Ok(sources)
+}
+
+fn walk(root: &Path, folder: &Path, sources: &mut Sources) -> Result<(), MemoryError> {
+    // The mark of directories whose content a program can make anew.
+    if folder.join("CACHEDIR.TAG").exists() {
+        return Ok(());
+    }
+    let failed = IoSnafu { path: folder, operation: "read the folder" };
+    let mut items: Vec<_> =
+        fs::read_dir(folder).and_then(Iterator::collect::<Result<_, _>>).context(failed)?;
+    items.sort_by_key(fs::DirEntry::file_name);
+    for item in items {
+        let path = item.path();
+        let kind = item.file_type().context(IoSnafu { path: &path, operation: "read" })?;
+        let hidden = item.file_name().as_encoded_bytes().starts_with(b".");
+        match Sort::of(&path) {
+            _ if hidden => {}
+            _ if kind.is_dir() => walk(root, &path, sources)?,
+            Some(sort) if kind.is_file() => {
+                let name = relative_name(&path, Some(root));
+                sources.files.push(Source { path, sort, name });
+            }
+            _ => sources.ignored += 1,
+        }
+    }
+    Ok(())
+}

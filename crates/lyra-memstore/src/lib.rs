@@ -1,0 +1,44 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod check;
+mod codes;
+mod collection;
+mod embedder;
+mod entry;
+mod error;
+mod fault;
+mod filter;
+mod global;
+mod import;
+mod json;
+mod lexical;
+mod limits;
+mod metadata;
+mod prepare;
+mod query;
+mod space;
+mod store;
+mod transaction;
+mod validate;
+mod vector;
+
+pub use check::{CheckReport, StoreStats};
+pub use codes::CODES;
+pub use collection::Collection;
+pub use embedder::Embedder;
+pub use entry::{Entry, EntryKind, EntryPatch};
+pub use error::MemoryError;
+pub use fault::{Fault, Faults};
+pub use filter::Filter;
+pub use global::{global_limits, set_global, set_global_limits, try_global};
+pub use import::{
+    ImportConflict, ImportFault, ImportOptions, ImportProgress, ImportReport, OnInvalid,
+};
+pub use lexical::LexicalEmbedder;
+pub use limits::Limits;
+pub use metadata::{Metadata, MetadataValue};
+pub use query::{Hit, List, Query};
+pub use space::{Metric, Space};
+pub use store::{CollectionInfo, LockOwner, MemoryStore, MemoryStoreBuilder};
+pub use transaction::Transaction;

@@ -1,0 +1,83 @@
+//! `lyra.lock`: one process at a time writes to a store, and says who it is.
+
+use std::fmt;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+use snafu::ResultExt;
+
+use crate::error::{IoSnafu, LockedSnafu, MemoryError};
+
+/// The name of the lock file in the store's directory.
+pub(crate) const FILE_NAME: &str = "lyra.lock";
+
+/// Who writes to a store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct LockOwner {
+    /// The number of its process.
+    pub pid: u32,
+    /// The name of its program.
+    pub program: String,
+    /// When it opened the store, in seconds since 1970.
+    pub since_unix_seconds: u64,
+}
+
+impl fmt::Display for LockOwner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (pid {})", self.program, self.pid)
+    }
+}
+
+/// The lock, held until it is dropped. The system lets go of it also when the
+/// process is killed, so there is no stale lock.
+#[derive(Debug)]
+pub(super) struct StoreLock {
+    _file: File,
+}
+
+impl StoreLock {
+    pub(super) fn acquire(directory: &Path) -> Result<Self, MemoryError> {
+        let path = directory.join(FILE_NAME);
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .context(IoSnafu { path: &path, operation: "open the lock" })?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return LockedSnafu { path: directory, owner: read_owner(&mut file) }.fail();
+            }
+            Err(TryLockError::Error(source)) => {
+                return Err(source).context(IoSnafu { path, operation: "lock" });
+            }
+        }
+        // Who it is helps a person; the lock itself does not depend on it.
+        let _ = write_owner(&mut file);
+        Ok(Self { _file: file })
+    }
+}
+
+fn read_owner(file: &mut File) -> Option<LockOwner> {
+    let mut text = String::new();
+    file.take(4096).read_to_string(&mut text).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+fn write_owner(file: &mut File) -> std::io::Result<()> {
+    let program = std::env::current_exe()
+        .ok()
+        .and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
+        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let owner = LockOwner { pid: std::process::id(), program, since_unix_seconds: since };
+    file.set_len(0)?;
+    file.rewind()?;
+    file.write_all(serde_json::to_string(&owner).unwrap_or_default().as_bytes())
+}

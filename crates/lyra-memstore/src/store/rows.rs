@@ -1,0 +1,188 @@
+//! Rows of the database as entries, and entries as rows.
+
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
+
+use crate::{Entry, EntryKind, vector};
+
+/// The number of an entry in the database; it gives the order of adding.
+pub(crate) type EntryNumber = i64;
+
+/// An entry as it is written: checked, with its id and its vector.
+#[derive(Debug, Clone)]
+pub(crate) struct Prepared {
+    pub(crate) id: String,
+    pub(crate) entry: Entry,
+    pub(crate) vector: Vec<f32>,
+    /// The fingerprint of whoever made the vector; none: the caller.
+    pub(crate) made_by: Option<String>,
+}
+
+/// An entry as it is stored, with its vector where that was asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct Stored {
+    pub(crate) number: EntryNumber,
+    pub(crate) entry: Entry,
+    pub(crate) made_by: Option<String>,
+}
+
+/// What to read of each entry; the text is what a `SELECT` begins with.
+pub(crate) const WITH_VECTOR: &str = "
+    SELECT e.entry, e.id, e.kind, e.content, e.summary, e.significance, e.tags, e.metadata,
+           v.embedder, v.vector
+    FROM entries e JOIN embeddings v USING (entry)";
+
+/// The same without the vector, which is the largest part by far.
+pub(crate) const WITHOUT_VECTOR: &str = "
+    SELECT e.entry, e.id, e.kind, e.content, e.summary, e.significance, e.tags, e.metadata,
+           NULL, NULL
+    FROM entries e";
+
+/// A row of either of the two.
+pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<Stored> {
+    let kind = row.get_ref(2)?.as_str()?;
+    let kind = EntryKind::from_name(kind)
+        .ok_or_else(|| damaged(2, format!("an entry is of the unknown kind {kind:?}")))?;
+    let mut entry = Entry::of(kind, row.get(3)?);
+    entry.id = Some(row.get(1)?);
+    entry.summary = row.get(4)?;
+    entry.significance = row.get(5)?;
+    entry.tags = json(row, 6)?;
+    entry.metadata = json(row, 7)?;
+    if let Some(blob) = row.get_ref(9)?.as_blob_or_null()? {
+        let mut numbers = Vec::with_capacity(blob.len() / 4);
+        if !vector::read_blob(blob, &mut numbers) {
+            return Err(damaged(9, "a vector is cut short".to_owned()));
+        }
+        entry.embedding = Some(numbers);
+    }
+    Ok(Stored { number: row.get(0)?, entry, made_by: row.get(8)? })
+}
+
+fn json<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    serde_json::from_str(row.get_ref(column)?.as_str()?)
+        .map_err(|error| damaged(column, error.to_string()))
+}
+
+fn damaged(column: usize, detail: String) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, detail.into())
+}
+
+/// The entry with that id, with its vector.
+pub(crate) fn by_id(
+    connection: &Connection,
+    collection: i64,
+    id: &str,
+) -> rusqlite::Result<Option<Stored>> {
+    let sql = format!("{WITH_VECTOR} WHERE e.collection = ? AND e.id = ?");
+    connection.prepare_cached(&sql)?.query_row(params![collection, id], read).optional()
+}
+
+/// The entry with that number.
+pub(crate) fn by_number(
+    connection: &Connection,
+    columns: &str,
+    number: EntryNumber,
+) -> rusqlite::Result<Stored> {
+    let sql = format!("{columns} WHERE e.entry = ?");
+    connection.prepare_cached(&sql)?.query_row([number], read)
+}
+
+/// The number of the entry with that id.
+pub(crate) fn number_of(
+    connection: &Connection,
+    collection: i64,
+    id: &str,
+) -> rusqlite::Result<Option<EntryNumber>> {
+    connection
+        .prepare_cached("SELECT entry FROM entries WHERE collection = ? AND id = ?")?
+        .query_row(params![collection, id], |row| row.get(0))
+        .optional()
+}
+
+/// Writes entries whose ids are known to be free.
+pub(crate) fn insert(
+    connection: &Connection,
+    collection: i64,
+    batch: &[Prepared],
+) -> rusqlite::Result<()> {
+    let count = i64::try_from(batch.len()).expect("a batch fits into memory");
+    let first_slot: i64 = connection
+        .prepare_cached(
+            "UPDATE collections SET next_slot = next_slot + ?2 WHERE collection = ?1
+             RETURNING next_slot - ?2",
+        )?
+        .query_row([collection, count], |row| row.get(0))?;
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO entries
+             (collection, slot, id, kind, content, summary, significance, tags, metadata)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )?;
+    let mut vectors = vector_statement(connection)?;
+    for (slot, prepared) in (first_slot..).zip(batch) {
+        let entry = &prepared.entry;
+        statement.execute(params![
+            collection,
+            slot,
+            prepared.id,
+            entry.kind.name(),
+            entry.content,
+            entry.summary,
+            entry.significance,
+            to_json(&entry.tags),
+            to_json(&entry.metadata),
+        ])?;
+        write_vector(&mut vectors, connection.last_insert_rowid(), prepared)?;
+    }
+    Ok(())
+}
+
+/// Writes an entry in place of the one with that number.
+pub(crate) fn replace(
+    connection: &Connection,
+    number: EntryNumber,
+    prepared: &Prepared,
+) -> rusqlite::Result<()> {
+    let entry = &prepared.entry;
+    connection
+        .prepare_cached(
+            "UPDATE entries SET kind = ?, content = ?, summary = ?, significance = ?, tags = ?,
+                 metadata = ?
+             WHERE entry = ?",
+        )?
+        .execute(params![
+            entry.kind.name(),
+            entry.content,
+            entry.summary,
+            entry.significance,
+            to_json(&entry.tags),
+            to_json(&entry.metadata),
+            number,
+        ])?;
+    write_vector(&mut vector_statement(connection)?, number, prepared)
+}
+
+/// Deletes the entry with that number, and its vector with it.
+pub(crate) fn delete(connection: &Connection, number: EntryNumber) -> rusqlite::Result<()> {
+    connection.prepare_cached("DELETE FROM entries WHERE entry = ?")?.execute([number])?;
+    Ok(())
+}
+
+fn vector_statement(connection: &Connection) -> rusqlite::Result<CachedStatement<'_>> {
+    connection.prepare_cached(
+        "INSERT OR REPLACE INTO embeddings (entry, embedder, vector) VALUES (?, ?, ?)",
+    )
+}
+
+fn write_vector(
+    statement: &mut CachedStatement<'_>,
+    number: EntryNumber,
+    prepared: &Prepared,
+) -> rusqlite::Result<()> {
+    let blob = vector::to_blob(&prepared.vector);
+    statement.execute(params![number, prepared.made_by, blob])?;
+    Ok(())
+}
+
+fn to_json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).expect("text, integers and finite numbers only")
+}
