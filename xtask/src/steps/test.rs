@@ -1,0 +1,63 @@
+//! `test`: the tests of each crate, one package a call, timed and counted.
+
+use std::time::Instant;
+
+use crate::failure::Failure;
+use crate::report::{Report, Skipped, Tally};
+use crate::run::Call;
+use crate::workspace::Workspace;
+
+pub(crate) fn run(workspace: &Workspace, report: &mut Report) -> Result<(), Failure> {
+    let mut sum = Tally::default();
+    let outcome = workspace
+        .tree
+        .packages()
+        .iter()
+        .try_for_each(|package| test_package(workspace, &package.name, &mut sum, report));
+    report.tests = Some(sum);
+    outcome
+}
+
+fn test_package(
+    workspace: &Workspace,
+    package: &str,
+    sum: &mut Tally,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    // Built first and apart: what the tests take is theirs, what the build
+    // takes depends on what was built before.
+    Call::cargo(&["test", "-p", package, "--all-features", "--no-run"])
+        .must(&workspace.root, "mend what the compiler names above")?;
+    let call = Call::cargo(&["test", "-p", package, "--all-features", "--no-fail-fast"]);
+    let mut tally = Tally::default();
+    let mut skipped = Vec::new();
+    let start = Instant::now();
+    let success = call.watch(&workspace.root, |line| {
+        if let Some(counted) = Tally::parse(line) {
+            tally.add(counted);
+        }
+        skipped.extend(Skipped::parse(line));
+    })?;
+    let verdict = workspace.budget.tests_of(package, start.elapsed());
+    if !success && tally.failed == 0 {
+        // A harness that was killed, or a documentation test that does not
+        // build, leaves no line to count.
+        tally.failed = 1;
+    }
+    skipped.dedup();
+    tally.skipped += skipped.len() as u64;
+    println!("-- {package}: {tally}; took {verdict}");
+    sum.add(tally);
+    report.skipped.extend(skipped);
+    report.over.extend(verdict.complaint(&format!("the tests of {package}")));
+    report.crates.push((package.to_owned(), verdict));
+    if success {
+        return Ok(());
+    }
+    Err(Failure::new(
+        format!("`{}`", call.line()),
+        format!(
+            "mend the tests named above; one of them alone: `cargo test -p {package} --all-features NAME`"
+        ),
+    ))
+}

