@@ -59,9 +59,12 @@ fn summary(rows: &[(&str, Verdict, String)], report: &Report) -> String {
     let mut text = format!("\n{:<16} {:>8} {:>7}  {}\n", "step", "seconds", "budget", "result");
     let mut row = |name: &str, verdict: Verdict, result: &str| {
         let budget = verdict.budget.map_or_else(|| "-".to_owned(), |budget| budget.to_string());
-        let over = if verdict.is_over() { ", OVER BUDGET" } else { "" };
+        let over = if verdict.is_over() { "OVER BUDGET" } else { "" };
+        let result = [result, over].join(" ");
         let seconds = verdict.took.as_secs_f64();
-        text.push_str(&format!("{name:<16} {seconds:>8.1} {budget:>7}  {result}{over}\n"));
+        let line = format!("{name:<16} {seconds:>8.1} {budget:>7}  {}", result.trim_start());
+        text.push_str(line.trim_end());
+        text.push('\n');
     };
     for (name, verdict, result) in rows {
         row(name, *verdict, result);
@@ -119,7 +122,7 @@ mod tests {
         let rows = [("deny", verdict, "ok, 1 SKIPPED".to_owned())];
         let text = summary(&rows, &report_with_skipped("advisories"));
         assert!(
-            text.contains("deny                 16.0      10  ok, 1 SKIPPED, OVER BUDGET"),
+            text.contains("deny                 16.0      10  ok, 1 SKIPPED OVER BUDGET"),
             "{text}"
         );
         assert!(text.contains("SKIPPED advisories: it is missing"), "{text}");

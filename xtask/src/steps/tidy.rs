@@ -1,5 +1,7 @@
 //! `tidy`: the tree follows the house rules.
 
+use std::path::Path;
+
 use crate::failure::Failure;
 use crate::report::Report;
 use crate::run::Call;
@@ -8,7 +10,7 @@ use crate::workspace::Workspace;
 
 pub(crate) fn run(workspace: &Workspace, _: &mut Report) -> Result<(), Failure> {
     let mut findings = tidy::check(&workspace.tree);
-    findings.extend(unused_keys(&fetch(workspace)?));
+    findings.extend(unused_keys(&workspace.root, &fetch(workspace)?));
     if findings.is_empty() {
         println!("{} files, {} rules", workspace.tree.paths().count(), tidy::RULES.len() + 1);
         return Ok(());
@@ -37,12 +39,17 @@ fn fetch(workspace: &Workspace) -> Result<String, Failure> {
     Err(Failure::new(format!("`{}`: {}", call.line(), output.stderr.trim()), remedy))
 }
 
-fn unused_keys(stderr: &str) -> Vec<Finding> {
-    stderr
-        .lines()
-        .filter(|line| line.contains("unused manifest key"))
-        .map(|line| Finding::new("Cargo.toml", line.trim_start_matches("warning: ")))
-        .collect()
+/// Reads `warning: PATH: unused manifest key: KEY`; for a package that is its
+/// own workspace cargo leaves the path out.
+fn unused_keys(root: &Path, stderr: &str) -> Vec<Finding> {
+    const WORDS: &str = "unused manifest key: ";
+    let finding = |line: &str| {
+        let (path, key) = line.strip_prefix("warning: ")?.split_once(WORDS)?;
+        let path = Path::new(path.trim_end_matches(": "));
+        let path = path.strip_prefix(root).unwrap_or(path);
+        Some(Finding::new(path.display().to_string(), format!("cargo knows no key `{key}`")))
+    };
+    stderr.lines().filter_map(finding).collect()
 }
 
 #[cfg(test)]
@@ -55,20 +62,29 @@ mod tests {
     #[test]
     fn an_unknown_manifest_key_is_found() {
         let root = std::env::temp_dir().join(format!("xtask-unused-keys-{}", std::process::id()));
-        fs::create_dir_all(root.join("src")).unwrap();
-        fs::write(root.join("src/lib.rs"), "").unwrap();
-        let manifest =
-            "[package]\nname = \"a\"\nedition = \"2024\"\ndescripton = \"misspelt\"\n[workspace]\n";
-        fs::write(root.join("Cargo.toml"), manifest).unwrap();
+        fs::create_dir_all(root.join("a/src")).unwrap();
+        // Cargo names the real path, also where the temporary folder is a link.
+        let root = root.canonicalize().unwrap();
+        fs::write(root.join("Cargo.toml"), "[workspace]\nmembers = [\"a\"]\nresolver = \"3\"\n")
+            .unwrap();
+        fs::write(root.join("a/src/lib.rs"), "").unwrap();
+        let manifest = "[package]\nname = \"a\"\nedition = \"2024\"\ndescripton = \"misspelt\"\n";
+        fs::write(root.join("a/Cargo.toml"), manifest).unwrap();
         let output = Call::cargo(&["fetch", "--offline"]).output(&root);
         fs::remove_dir_all(&root).unwrap();
-        let findings = unused_keys(&output.unwrap().stderr);
+        let findings = unused_keys(&root, &output.unwrap().stderr);
         assert_eq!(findings.len(), 1);
-        assert!(findings[0].to_string().contains("package.descripton"), "{}", findings[0]);
+        assert_eq!(
+            findings[0].to_string(),
+            "a/Cargo.toml: cargo knows no key `package.descripton`"
+        );
     }
 
     #[test]
     fn other_words_of_cargo_are_no_finding() {
-        assert!(unused_keys("    Updating index\nwarning: spurious network error\n").is_empty());
+        assert!(
+            unused_keys(Path::new("."), "    Updating index\nwarning: spurious network error\n")
+                .is_empty()
+        );
     }
 }
