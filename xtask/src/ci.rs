@@ -105,7 +105,37 @@ fn complaints(report: &Report, on_ci: bool) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::budget::Budget;
+    use crate::failure::Failure;
     use crate::report::Skipped;
+    use crate::steps::Run;
+    use crate::tree::Tree;
+
+    fn passes(_: &Workspace, _: &mut Report) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn fails(_: &Workspace, _: &mut Report) -> Result<(), Failure> {
+        Err(Failure::new("it broke", "mend it"))
+    }
+
+    fn must_not_run(_: &Workspace, _: &mut Report) -> Result<(), Failure> {
+        panic!("a step ran after one that failed")
+    }
+
+    fn run_all(steps: &[Run]) -> bool {
+        let step = |&run| Step { name: "step", what: "for this test", run };
+        let workspace =
+            Workspace { root: ".".into(), tree: Tree::default(), budget: Budget::default() };
+        let steps: Vec<Step> = steps.iter().map(step).collect();
+        run(&workspace, steps.iter())
+    }
+
+    #[test]
+    fn a_run_passes_when_all_steps_do_and_stops_at_the_first_that_fails() {
+        assert!(run_all(&[passes, passes]));
+        assert!(!run_all(&[passes, fails, must_not_run]));
+    }
 
     fn report_with_skipped(what: &str) -> Report {
         let mut report = Report::default();

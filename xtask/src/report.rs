@@ -18,7 +18,7 @@ pub(crate) struct Report {
 }
 
 /// A part that did not run: its name, why, and how to get it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Skipped {
     pub(crate) what: String,
     pub(crate) why: String,

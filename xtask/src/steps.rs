@@ -13,13 +13,16 @@ use crate::failure::Failure;
 use crate::report::Report;
 use crate::workspace::Workspace;
 
+/// What a step does: it adds to the report, and fails with a remedy.
+pub(crate) type Run = fn(&Workspace, &mut Report) -> Result<(), Failure>;
+
 /// A command of its own, and a part of `ci`.
 #[derive(Debug)]
 pub(crate) struct Step {
     pub(crate) name: &'static str,
     /// What it holds, in one line for the help text.
     pub(crate) what: &'static str,
-    pub(crate) run: fn(&Workspace, &mut Report) -> Result<(), Failure>,
+    pub(crate) run: Run,
 }
 
 /// The cheap ones come first, so that the common mistake is told at once.
