@@ -21,12 +21,18 @@ impl Workspace {
         Ok(Self { root, tree, budget })
     }
 
-    /// The folder above this package's own, as it was when this was built: a
-    /// call from any directory finds it, and a moved checkout is noticed.
+    /// The folder above this package's own. Cargo names that at run time to
+    /// what it runs; the path from build time is for a call without cargo. It
+    /// comes second because checkouts may share one build folder, and then a
+    /// program that was built in one of them runs in another.
     pub(crate) fn root() -> Result<PathBuf, Failure> {
-        let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let package = std::env::var_os("CARGO_MANIFEST_DIR");
+        let package = package.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+        let package = Path::new(&package);
         match package.parent() {
-            Some(root) if root.join("Cargo.toml").is_file() => Ok(root.to_owned()),
+            Some(root) if package.ends_with("xtask") && root.join("Cargo.toml").is_file() => {
+                Ok(root.to_owned())
+            }
             _ => Err(Failure::new(
                 format!("the workspace that was at {} is gone", package.display()),
                 "run `cargo xtask` inside the checkout, which builds this program anew",
