@@ -1,5 +1,4 @@
-//! The process-wide store and limits, for those who want them. Nothing in
-//! this crate uses them by itself.
+//! The process-wide store and limits; nothing in this crate uses them itself.
 
 use std::sync::OnceLock;
 
