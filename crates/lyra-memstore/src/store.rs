@@ -1,4 +1,5 @@
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,8 +9,8 @@ use serde::Serialize;
 use snafu::{ResultExt, ensure};
 
 use crate::error::{
-    CollectionNotFoundSnafu, InvalidCollectionSnafu, InvalidSnafu, IoSnafu, MemoryError,
-    NotAStoreSnafu, ReadOnlySnafu, SpaceMismatchSnafu,
+    CollectionNotFoundSnafu, CorruptSnafu, InvalidCollectionSnafu, InvalidSnafu, IoSnafu,
+    MemoryError, NotAStoreSnafu, ReadOnlySnafu, SpaceMismatchSnafu,
 };
 use crate::prepare::Embedders;
 use crate::{Collection, Embedder, Limits, Metric, Space, Transaction};
@@ -55,8 +56,10 @@ struct Inner {
     limits: Limits,
     embedders: Embedders,
     lock_timeout: Duration,
-    writer: Option<Writer>,
+    // Declared before the writer, so that its connection closes last: a reader
+    // could not move the log into the database.
     idle_readers: Mutex<Vec<Connection>>,
+    writer: Option<Writer>,
 }
 
 #[derive(Debug)]
@@ -446,8 +449,8 @@ impl MemoryStoreBuilder {
             limits: self.limits,
             embedders: self.embedders,
             lock_timeout: self.lock_timeout,
-            writer,
             idle_readers: Mutex::default(),
+            writer,
         }))
     }
 }
@@ -482,13 +485,32 @@ fn recognise(directory: &Path, database: &Path) -> Result<(), MemoryError> {
     let path = directory;
     ensure!(path.is_dir(), NotAStoreSnafu { path, reason: "it is no directory" });
     if database.exists() {
-        return Ok(());
+        return check_header(path, database);
     }
     let foreign = fs::read_dir(path)
         .context(IoSnafu { path, operation: "read" })?
         .filter_map(Result::ok)
         .any(|item| item.file_name() != lock::FILE_NAME);
     ensure!(!foreign, NotAStoreSnafu { path, reason: "it holds other files, and no database" });
+    Ok(())
+}
+
+/// SQLite takes a file that is shorter than its header for an empty database,
+/// and would write a new one over what is left of the old. Only a file of no
+/// length is what a killed creation leaves.
+fn check_header(path: &Path, database: &Path) -> Result<(), MemoryError> {
+    const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+    const HEADER_BYTES: u64 = 100;
+    let mut header = Vec::with_capacity(MAGIC.len());
+    let length = fs::File::open(database)
+        .and_then(|file| {
+            let length = file.metadata()?.len();
+            file.take(MAGIC.len() as u64).read_to_end(&mut header)?;
+            Ok(length)
+        })
+        .context(IoSnafu { path: database, operation: "read" })?;
+    let good = length == 0 || (length >= HEADER_BYTES && header == MAGIC);
+    ensure!(good, CorruptSnafu { path, detail: "its database has no header" });
     Ok(())
 }
 

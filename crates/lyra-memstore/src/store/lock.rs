@@ -36,7 +36,7 @@ impl fmt::Display for LockOwner {
 /// process is killed, so there is no stale lock.
 #[derive(Debug)]
 pub(super) struct StoreLock {
-    _file: File,
+    file: File,
 }
 
 impl StoreLock {
@@ -60,7 +60,15 @@ impl StoreLock {
         }
         // Who it is helps a person; the lock itself does not depend on it.
         let _ = write_owner(&mut file);
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+}
+
+impl Drop for StoreLock {
+    /// A closed file is not enough: a child process that is just being
+    /// started has a copy of it for a moment, and would hold the lock on.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
     }
 }
 

@@ -1,0 +1,50 @@
+//! `check` finds what cannot be.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is how a test fails")]
+
+use lyra_memstore::{CheckReport, Entry, MemoryStore, Space};
+
+fn check_after(sql: &str) -> CheckReport {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("memory");
+    let store = MemoryStore::open(&path).unwrap();
+    let facts = store.collection("facts", Space::cosine(2)).unwrap();
+    for i in 0..10 {
+        facts.add(Entry::fact(format!("{i}")).with_embedding([1.0, i as f32])).unwrap();
+    }
+    drop((store, facts));
+    let meddler = rusqlite::Connection::open(path.join("memory.sqlite3")).unwrap();
+    meddler
+        .execute_batch("PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON;")
+        .unwrap();
+    meddler.execute_batch(sql).unwrap();
+    drop(meddler);
+    MemoryStore::builder(&path).open_read_only().unwrap().check().unwrap()
+}
+
+#[test]
+fn a_good_store_has_no_problems() {
+    let report = check_after("");
+    assert!(report.is_ok(), "{report:?}");
+    assert_eq!(report.entries, 10);
+}
+
+#[test]
+fn each_sort_of_damage_is_found() {
+    let damages = [
+        ("DELETE FROM embeddings WHERE entry = 3", "1 entries have no vector"),
+        ("DELETE FROM entries WHERE entry = 3", "1 rows refer to rows that are not there"),
+        ("UPDATE embeddings SET vector = x'0000803f' WHERE entry = 3", "dimensions"),
+        ("UPDATE embeddings SET vector = x'00' WHERE entry = 3", "cannot be read"),
+        ("UPDATE embeddings SET vector = x'0000c07f00000000' WHERE entry = 3", "finite"),
+        ("UPDATE embeddings SET vector = x'0000004000000000' WHERE entry = 3", "unit length"),
+        ("UPDATE entries SET tags = 'no json' WHERE entry = 3", "cannot be read"),
+        ("UPDATE entries SET metadata = '{\"a\":[1]}' WHERE entry = 3", "cannot be read"),
+        ("UPDATE entries SET kind = 'diary' WHERE entry = 3", "cannot be read"),
+        ("UPDATE entries SET tags = '[\"not ok\"]' WHERE entry = 3", "tags[0]"),
+    ];
+    for (sql, wanted) in damages {
+        let report = check_after(sql);
+        assert_eq!(report.problem_count, 1, "{sql}: {report:?}");
+        assert!(report.problems[0].contains(wanted), "{sql}: {report:?}");
+    }
+}
