@@ -42,13 +42,26 @@ pub(super) struct StoreLock {
 impl StoreLock {
     pub(super) fn acquire(directory: &Path) -> Result<Self, MemoryError> {
         let path = directory.join(FILE_NAME);
+        // A restore exchanges the whole directory. Had it done so between our
+        // open and our lock, we would hold the lock of the tree that is gone.
+        // Once is enough to mend that; more would be somebody's busy loop.
+        for _ in 0..3 {
+            let lock = Self::acquire_once(directory, &path)?;
+            if lock.is_at(&path) {
+                return Ok(lock);
+            }
+        }
+        LockedSnafu { path: directory, owner: None }.fail()
+    }
+
+    fn acquire_once(directory: &Path, path: &Path) -> Result<Self, MemoryError> {
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
-            .open(&path)
-            .context(IoSnafu { path: &path, operation: "open the lock" })?;
+            .open(path)
+            .context(IoSnafu { path, operation: "open the lock" })?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -61,6 +74,21 @@ impl StoreLock {
         // Who it is helps a person; the lock itself does not depend on it.
         let _ = write_owner(&mut file);
         Ok(Self { file })
+    }
+
+    /// Whether the file that is locked is the one that has this path now.
+    #[cfg(unix)]
+    fn is_at(&self, path: &Path) -> bool {
+        use std::os::unix::fs::MetadataExt;
+        match (self.file.metadata(), std::fs::metadata(path)) {
+            (Ok(held), Ok(there)) => (held.dev(), held.ino()) == (there.dev(), there.ino()),
+            _ => false,
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn is_at(&self, _path: &Path) -> bool {
+        true
     }
 }
 
