@@ -11,7 +11,9 @@ pub struct Chain<'a> {
 }
 
 impl<'a> Chain<'a> {
-    pub(crate) fn new(head: Option<&'a (dyn StdError + 'static)>) -> Self {
+    /// The chain that begins with `head`.
+    #[must_use]
+    pub fn new(head: Option<&'a (dyn StdError + 'static)>) -> Self {
         Self { next: head, left: 64 }
     }
 }

@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use crate::{Code, Context, ErrorKind, Location, Recovery, Severity};
 
 /// What an error of any crate tells about itself.
@@ -11,6 +9,10 @@ use crate::{Code, Context, ErrorKind, Location, Recovery, Severity};
 /// ```
 /// use lyra_errors::{Classify, Code, ErrorKind, Recovery};
 ///
+/// // Constants, so that their form is checked at compile time.
+/// const JAMMED: Code = Code::new("radio.jammed", "change the frequency");
+/// const NO_ANTENNA: Code = Code::new("radio.no_antenna", "plug one in");
+///
 /// #[derive(Debug)]
 /// enum RadioError { Jammed, NoAntenna }
 ///
@@ -20,8 +22,8 @@ use crate::{Code, Context, ErrorKind, Location, Recovery, Severity};
 ///     }
 ///     fn code(&self) -> Code {
 ///         match self {
-///             Self::Jammed => Code::new("radio.jammed", "change the frequency"),
-///             Self::NoAntenna => Code::new("radio.no_antenna", "plug one in"),
+///             Self::Jammed => JAMMED,
+///             Self::NoAntenna => NO_ANTENNA,
 ///         }
 ///     }
 ///     fn recovery(&self) -> Recovery {
@@ -41,7 +43,7 @@ pub trait Classify {
     /// The stable code, with its hint.
     fn code(&self) -> Code;
 
-    /// What the caller can do. Permanent by default.
+    /// What the caller can do, and after which wait. Permanent by default.
     fn recovery(&self) -> Recovery {
         Recovery::Permanent
     }
@@ -59,11 +61,6 @@ pub trait Classify {
     /// Where in the source it arose. Unknown by default.
     fn location(&self) -> Option<Location> {
         None
-    }
-
-    /// The shortest wait before another try, where the cause tells it.
-    fn retry_after(&self) -> Option<Duration> {
-        self.recovery().after()
     }
 }
 
@@ -87,9 +84,6 @@ macro_rules! classify_through_deref {
             }
             fn location(&self) -> Option<Location> {
                 (**self).location()
-            }
-            fn retry_after(&self) -> Option<Duration> {
-                (**self).retry_after()
             }
         }
     )*};

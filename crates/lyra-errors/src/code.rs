@@ -1,5 +1,8 @@
+use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+
+use serde::{Serialize, Serializer};
 
 /// A stable identifier of one way to fail, with one line on what to do.
 ///
@@ -30,11 +33,12 @@ impl Code {
     ///
     /// At compile time where it is a constant: when `id` is not two or more
     /// words of `a-z`, `0-9` and `_` joined by dots, each beginning with a
-    /// letter, or when `hint` is empty.
+    /// letter, or when `hint` is not one line. Make it a `const`, so that this
+    /// happens where it is written and not where the error arises.
     #[must_use]
     pub const fn new(id: &'static str, hint: &'static str) -> Self {
         assert!(is_dotted(id), "a code is area.snake_case, such as memstore.not_found");
-        assert!(!hint.is_empty(), "a code tells in one line what to do");
+        assert!(is_line(hint), "a code tells in one line what to do");
         Self { id, hint }
     }
 
@@ -71,6 +75,18 @@ const fn is_dotted(id: &str) -> bool {
     dots > 0 && !at_start
 }
 
+const fn is_line(hint: &str) -> bool {
+    let bytes = hint.as_bytes();
+    let mut i = 0;
+    while i < bytes.len() {
+        if bytes[i] < b' ' {
+            return false;
+        }
+        i += 1;
+    }
+    !bytes.is_empty()
+}
+
 /// Two codes are equal when their identifiers are.
 impl PartialEq for Code {
     fn eq(&self, other: &Self) -> bool {
@@ -79,6 +95,25 @@ impl PartialEq for Code {
 }
 
 impl Eq for Code {}
+
+impl Ord for Code {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.id.cmp(other.id)
+    }
+}
+
+impl PartialOrd for Code {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// As its identifier.
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.id)
+    }
+}
 
 impl Hash for Code {
     fn hash<H: Hasher>(&self, state: &mut H) {
@@ -161,7 +196,14 @@ mod tests {
     }
 
     #[test]
+    fn a_hint_is_one_line() {
+        assert!(is_line("do this – or that"));
+        assert!(!is_line("") && !is_line("two\nlines"));
+    }
+
+    #[test]
     fn codes_are_compared_by_identifier() {
+        assert!(Code::new("a.b", "z") < Code::new("a.c", "a"));
         assert_eq!(Code::new("a.b", "one"), Code::new("a.b", "two"));
         assert_ne!(Code::new("a.b", "one"), Code::new("a.c", "one"));
     }

@@ -25,6 +25,8 @@ use crate::text;
 #[derive(Clone, PartialEq, Default)]
 pub struct Context {
     entries: Vec<(Cow<'static, str>, Value)>,
+    /// What the entries take in JSON, without the braces.
+    bytes: usize,
     dropped: u64,
 }
 
@@ -39,7 +41,7 @@ impl Context {
     /// A context with nothing in it; it allocates nothing.
     #[must_use]
     pub const fn new() -> Self {
-        Self { entries: Vec::new(), dropped: 0 }
+        Self { entries: Vec::new(), bytes: 0, dropped: 0 }
     }
 
     /// The context with one more value.
@@ -50,21 +52,29 @@ impl Context {
     }
 
     /// Adds a value, or replaces the one under that key.
+    ///
+    /// When the new value does not fit, the old one goes too: a value that is
+    /// no longer true is worse than none.
     pub fn insert(&mut self, key: impl Into<Cow<'static, str>>, value: impl Into<Value>) {
         // Below this a cut value would be all mark and no content.
         const SMALLEST_CUT: usize = 64;
         let key = capped_key(key.into());
         let place = self.entries.iter().position(|(known, _)| *known == key);
-        let taken = self.json_len() - place.map_or(0, |at| self.entry_len(at));
+        self.bytes -= place.map_or(0, |at| self.entry_len(at));
         // A quoted key, its colon, and the comma before or after the entry.
         let overhead = text::json_len(&key) + 4;
-        let room = Self::MAX_BYTES.saturating_sub(taken + overhead);
-        let mut value = value.into().capped(Self::MAX_VALUE_BYTES);
-        if value.json_len() > room && room >= SMALLEST_CUT {
-            value = value.capped(room);
+        let room = Self::MAX_BYTES.saturating_sub(2 + self.bytes + overhead);
+        // Cut once, so that the mark counts all that is missing.
+        let max = Self::MAX_VALUE_BYTES.min(room.max(SMALLEST_CUT));
+        let value = value.into().capped(max);
+        let length = value.json_len();
+        if length > room {
+            self.dropped += 1;
+            place.map(|at| self.entries.remove(at));
+            return;
         }
+        self.bytes += overhead + length;
         match place {
-            _ if value.json_len() > room => self.dropped += 1,
             Some(at) => self.entries[at].1 = value,
             None => self.entries.push((key, value)),
         }
@@ -111,20 +121,32 @@ impl Context {
         std::mem::take(&mut self.dropped)
     }
 
-    fn json_len(&self) -> usize {
-        2 + (0..self.entries.len()).map(|at| self.entry_len(at)).sum::<usize>()
-    }
-
     fn entry_len(&self, at: usize) -> usize {
         let (key, value) = &self.entries[at];
         text::json_len(key) + 4 + value.json_len()
     }
 }
 
+/// A key that is too long ends in a hash of the whole, so that two of them
+/// with the same beginning stay two.
 fn capped_key(key: Cow<'static, str>) -> Cow<'static, str> {
-    match text::cut(&key, Context::MAX_KEY_BYTES) {
-        Cow::Borrowed(_) => key,
-        Cow::Owned(short) => short.into(),
+    if text::json_len(&key) <= Context::MAX_KEY_BYTES {
+        return key;
+    }
+    let hash = key.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let mark = format!("…#{hash:016x}");
+    let kept = text::prefix(&key, Context::MAX_KEY_BYTES - mark.len());
+    format!("{kept}{mark}").into()
+}
+
+impl<'a> IntoIterator for &'a Context {
+    type Item = (&'a str, &'a Value);
+    type IntoIter = Box<dyn Iterator<Item = Self::Item> + 'a>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        Box::new(self.iter())
     }
 }
 

@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::text;
@@ -207,7 +208,8 @@ impl Error {
         self
     }
 
-    /// The error with `source` as its cause, in place of the one it had.
+    /// The error with `source` as its cause, in place of the one it had:
+    /// whatever that was, a wrapped error too, is gone.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<BoxedError>) -> Self {
         self.0.source = Some(source.into());
@@ -288,7 +290,10 @@ impl Error {
     /// Everything as a value that can be stored and read back.
     #[must_use]
     pub fn record(&self) -> ErrorRecord {
-        ErrorRecord::of(self)
+        let mut record = ErrorRecord::of(self);
+        // By way of the trait the message would have lost its line breaks.
+        record.message = text::cut(&self.message(), ErrorRecord::MAX_MESSAGE_BYTES).into_owned();
+        record
     }
 
     /// Everything as one line of JSON: the dictionary form for logs.
@@ -308,14 +313,7 @@ impl Error {
     /// The error of type `E` that it holds, itself or among its causes.
     #[must_use]
     pub fn downcast_ref<E: StdError + 'static>(&self) -> Option<&E> {
-        self.held().and_then(|held| held.downcast_ref()).or_else(|| {
-            self.causes().find_map(|cause| match cause.downcast_ref::<Self>() {
-                // The search goes on in the wrapped error's own causes, which
-                // the chain visits anyway; only what it holds is hidden.
-                Some(wrapped) => wrapped.held().and_then(|held| held.downcast_ref()),
-                None => cause.downcast_ref(),
-            })
-        })
+        self.held().and_then(|held| find_in(held)).or_else(|| self.causes().find_map(find_in))
     }
 
     /// The error of type `E` that it was made from.
@@ -343,12 +341,38 @@ impl Error {
         }
     }
 
+    /// The location and the context, a line each.
+    fn fmt_circumstances(&self, f: &mut fmt::Formatter<'_>, indent: &str) -> fmt::Result {
+        let Inner { location, context, .. } = &*self.0;
+        write!(f, "\n{indent}at {}:{}", location.file(), location.line())?;
+        for (key, value) in context.iter() {
+            write!(f, "\n{indent}{} = {value}", text::one_line(key))?;
+        }
+        match context.dropped() {
+            0 => Ok(()),
+            dropped => write!(f, "\n{indent}(and {dropped} values that did not fit)"),
+        }
+    }
+
     pub(crate) fn message(&self) -> Cow<'_, str> {
         match &self.0.message {
             Message::Text(text) => Cow::Borrowed(text),
             Message::Of(error) => Cow::Owned(text::display(error)),
         }
     }
+}
+
+/// One of ours, also behind the pointers in which it travels.
+pub(crate) fn ours<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Error> {
+    let boxed = || error.downcast_ref::<Box<Error>>().map(|boxed| &**boxed);
+    let shared = || error.downcast_ref::<Arc<Error>>().map(|shared| &**shared);
+    error.downcast_ref::<Error>().or_else(boxed).or_else(shared)
+}
+
+/// The error itself, or what one of ours holds: that alone is hidden from the
+/// chain of sources.
+fn find_in<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
+    error.downcast_ref().or_else(|| ours(error)?.held().and_then(|held| find_in(held)))
 }
 
 impl fmt::Display for Error {
@@ -361,25 +385,15 @@ impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = &self.0;
         write!(f, "{} [{}] {self}", inner.kind, inner.code)?;
-        write!(f, "\n  at {}:{}", inner.location.file(), inner.location.line())?;
-        for (key, value) in inner.context.iter() {
-            write!(f, "\n  {} = {value}", text::one_line(key))?;
-        }
-        if inner.context.dropped() > 0 {
-            write!(f, "\n  (and {} values that did not fit)", inner.context.dropped())?;
-        }
+        self.fmt_circumstances(f, "  ")?;
         for cause in self.causes() {
             write!(f, "\n  caused by: {}", text::one_line(&text::display(cause)))?;
-        }
-        match inner.recovery {
-            Recovery::Permanent => f.write_str("\n  recovery: permanent")?,
-            Recovery::Retry { after: None } => f.write_str("\n  recovery: retry")?,
-            Recovery::Retry { after: Some(wait) } => {
-                write!(f, "\n  recovery: retry after {wait:?}")?;
+            if let Some(ours) = ours(cause) {
+                write!(f, " [{}]", ours.0.code)?;
+                ours.fmt_circumstances(f, "    ")?;
             }
-            Recovery::Exhausted => f.write_str("\n  recovery: exhausted")?,
         }
-        write!(f, "\n  hint: {}", inner.code.hint())
+        write!(f, "\n  recovery: {}\n  hint: {}", inner.recovery, inner.code.hint())
     }
 }
 

@@ -6,7 +6,9 @@ use crate::{Code, Error, ErrorKind, Value};
 /// What a `Result` of any error learns by `use lyra_errors::ResultExt`.
 pub trait ResultExt<T, E> {
     /// Turns a foreign error into an [`Error`] of that kind, code and message,
-    /// with the foreign one as its cause.
+    /// with the foreign one as its cause. Also takes what is no error type but
+    /// can become one: a text, or a boxed error. One of ours keeps its recovery
+    /// and its severity.
     ///
     /// ```
     /// use lyra_errors::{Code, ErrorKind, ResultExt};
@@ -32,7 +34,7 @@ pub trait ResultExt<T, E> {
         message: impl Into<Cow<'static, str>>,
     ) -> Result<T, Error>
     where
-        E: StdError + Send + Sync + 'static;
+        E: Into<Box<dyn StdError + Send + Sync>>;
 
     /// Adds a named value to the error, where there is one.
     ///
@@ -70,11 +72,19 @@ impl<T, E> ResultExt<T, E> for Result<T, E> {
         message: impl Into<Cow<'static, str>>,
     ) -> Result<T, Error>
     where
-        E: StdError + Send + Sync + 'static,
+        E: Into<Box<dyn StdError + Send + Sync>>,
     {
         match self {
             Ok(value) => Ok(value),
-            Err(error) => Err(Error::new(kind, code, message).with_source(error)),
+            Err(error) => {
+                let source = error.into();
+                let advice = source.downcast_ref::<Error>().map(|e| (e.recovery(), e.severity()));
+                let (recovery, severity) = advice.unwrap_or_default();
+                Err(Error::new(kind, code, message)
+                    .with_recovery(recovery)
+                    .with_severity(severity)
+                    .with_source(source))
+            }
         }
     }
 

@@ -24,12 +24,15 @@ pub use context::Context;
 pub use error::Error;
 pub use ext::ResultExt;
 pub use kind::ErrorKind;
-pub use record::{ErrorRecord, RecordError};
+pub use record::{CauseRecord, ErrorRecord, RecordError};
 pub use recovery::Recovery;
 pub use secret::Secret;
 pub use severity::Severity;
-pub use snafu::Location;
 pub use value::Value;
+
+/// Where in the source an error arose; the type that `snafu` fills in for a
+/// field with `#[snafu(implicit)]`.
+pub type Location = &'static std::panic::Location<'static>;
 
 /// The result of an operation that fails with an [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,20 +1,23 @@
+use std::error::Error as StdError;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use snafu::{ResultExt, Snafu};
 
+use crate::error::ours;
 use crate::text;
-use crate::{Classify, Code, Context, Error, ErrorKind, Recovery, Severity, code};
+use crate::{Chain, Classify, Code, Context, Error, ErrorKind, Recovery, Severity, code};
 
 /// An error as a value: what a log line holds, and what is read back from it.
 ///
 /// Its JSON keeps the promised keys `type`, `message`, `context` and
 /// `recoverable`, beside `code`, `severity`, `recovery`, `retry_after_ms`,
-/// `context_dropped`, `hint`, `location` and `causes`. Writing it always
-/// succeeds, and what was written reads back equal.
+/// `context_dropped`, `hint`, `location`, `causes` and `causes_dropped`.
+/// Writing it always succeeds, and what was written reads back equal.
 ///
-/// Texts are capped in bytes of JSON: the message at 4 KiB, each cause at
-/// 1 KiB, at most 32 causes; the context has its own caps.
+/// Texts are capped in bytes of JSON: the message at 4 KiB, each cause and
+/// the other texts at 1 KiB; the context has its own caps. Of more than 32
+/// causes the nearest 31 and the root are kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Wire", into = "Wire")]
 #[non_exhaustive]
@@ -37,8 +40,31 @@ pub struct ErrorRecord {
     pub hint: String,
     /// File, line and column in the source.
     pub location: String,
-    /// The messages of the causes, from the nearest to the root.
-    pub causes: Vec<String>,
+    /// The causes, from the nearest to the root.
+    pub causes: Vec<CauseRecord>,
+    /// How many causes are left out before the root.
+    pub causes_dropped: u64,
+}
+
+/// A cause as a value. Of a foreign error only the message is known; one of
+/// ours, that was wrapped or held by another, tells the rest too.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct CauseRecord {
+    /// What happened.
+    pub message: String,
+    /// What it is about.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<ErrorKind>,
+    /// The stable code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// The named values.
+    #[serde(default, skip_serializing_if = "Context::is_empty")]
+    pub context: Context,
+    /// File, line and column in the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
 }
 
 impl ErrorRecord {
@@ -46,26 +72,32 @@ impl ErrorRecord {
     pub const MAX_MESSAGE_BYTES: usize = 4 * 1024;
     /// The most bytes of JSON that one cause takes.
     pub const MAX_CAUSE_BYTES: usize = 1024;
-    /// The most causes that are kept; the outermost are.
+    /// The most causes that are kept.
     pub const MAX_CAUSES: usize = 32;
 
-    pub(crate) fn of(error: &Error) -> Self {
-        let mut context = error.context().clone();
+    /// The record of any error that classifies itself, also of one that is
+    /// only borrowed.
+    #[must_use]
+    pub fn of<E: Classify + StdError>(error: &E) -> Self {
+        let mut context = error.context();
+        let mut causes: Vec<CauseRecord> =
+            Chain::new(error.source()).map(CauseRecord::of).collect();
+        let dropped = causes.len().saturating_sub(Self::MAX_CAUSES);
+        if dropped > 0 {
+            causes.drain(Self::MAX_CAUSES - 1..causes.len() - 1);
+        }
         Self {
             kind: error.kind(),
             code: error.code().id().to_owned(),
-            message: text::cut(&error.message(), Self::MAX_MESSAGE_BYTES).into_owned(),
+            message: text::cut(&text::display(error), Self::MAX_MESSAGE_BYTES).into_owned(),
             severity: error.severity(),
             recovery: in_whole_milliseconds(error.recovery()),
             context_dropped: context.take_dropped(),
             context,
             hint: error.code().hint().to_owned(),
-            location: error.location().to_string(),
-            causes: error
-                .causes()
-                .take(Self::MAX_CAUSES)
-                .map(|cause| text::cut(&text::display(cause), Self::MAX_CAUSE_BYTES).into_owned())
-                .collect(),
+            location: error.location().map(ToString::to_string).unwrap_or_default(),
+            causes,
+            causes_dropped: dropped as u64,
         }
     }
 
@@ -92,6 +124,26 @@ impl ErrorRecord {
     }
 }
 
+impl CauseRecord {
+    fn of(cause: &(dyn StdError + 'static)) -> Self {
+        let message = capped(&text::display(cause));
+        match ours(cause) {
+            None => Self { message, ..Self::default() },
+            Some(error) => Self {
+                message: capped(&error.message()),
+                kind: Some(error.kind()),
+                code: Some(error.code().id().to_owned()),
+                context: error.context().clone(),
+                location: Some(error.location().to_string()),
+            },
+        }
+    }
+}
+
+fn capped(text: &str) -> String {
+    text::cut(text, ErrorRecord::MAX_CAUSE_BYTES).into_owned()
+}
+
 /// A wait of a part of a millisecond is rounded up: never too early.
 fn in_whole_milliseconds(recovery: Recovery) -> Recovery {
     match recovery {
@@ -112,13 +164,13 @@ struct Wire {
     code: String,
     message: String,
     #[serde(default)]
-    context: Context,
+    context: Option<Context>,
     #[serde(default, skip_serializing_if = "is_zero")]
     context_dropped: u64,
     #[serde(default)]
     recoverable: bool,
     #[serde(default)]
-    recovery: WireRecovery,
+    recovery: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     retry_after_ms: Option<u64>,
     #[serde(default)]
@@ -128,16 +180,9 @@ struct Wire {
     #[serde(default)]
     location: String,
     #[serde(default)]
-    causes: Vec<String>,
-}
-
-#[derive(Serialize, Deserialize, Default)]
-#[serde(rename_all = "snake_case")]
-enum WireRecovery {
-    #[default]
-    Permanent,
-    Retry,
-    Exhausted,
+    causes: Vec<CauseRecord>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    causes_dropped: u64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
@@ -156,41 +201,47 @@ impl From<ErrorRecord> for Wire {
                 .recovery
                 .after()
                 .map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
-            recovery: match record.recovery {
-                Recovery::Permanent => WireRecovery::Permanent,
-                Recovery::Retry { .. } => WireRecovery::Retry,
-                Recovery::Exhausted => WireRecovery::Exhausted,
-            },
-            context: record.context,
+            recovery: Some(record.recovery.name().to_owned()),
+            context: Some(record.context),
             context_dropped: record.context_dropped,
             severity: record.severity,
             hint: record.hint,
             location: record.location,
             causes: record.causes,
+            causes_dropped: record.causes_dropped,
         }
     }
 }
 
 impl From<Wire> for ErrorRecord {
     fn from(wire: Wire) -> Self {
-        let recovery = match wire.recovery {
-            WireRecovery::Permanent => Recovery::Permanent,
-            WireRecovery::Retry => {
-                Recovery::Retry { after: wire.retry_after_ms.map(Duration::from_millis) }
-            }
-            WireRecovery::Exhausted => Recovery::Exhausted,
+        let retry = Recovery::Retry { after: wire.retry_after_ms.map(Duration::from_millis) };
+        let recovery = match wire.recovery.as_deref() {
+            Some("retry") => retry,
+            Some("exhausted") => Recovery::Exhausted,
+            // A record of the promised four keys alone.
+            None if wire.recoverable => retry,
+            _ => Recovery::Permanent,
         };
+        let mut context = wire.context.unwrap_or_default();
+        let dropped = wire.context_dropped.saturating_add(context.take_dropped());
         Self {
             kind: wire.kind,
-            code: wire.code,
-            message: wire.message,
+            code: capped(&wire.code),
+            message: text::cut(&wire.message, Self::MAX_MESSAGE_BYTES).into_owned(),
             severity: wire.severity,
             recovery,
-            context: wire.context,
-            context_dropped: wire.context_dropped,
-            hint: wire.hint,
-            location: wire.location,
-            causes: wire.causes,
+            context,
+            context_dropped: dropped,
+            hint: capped(&wire.hint),
+            location: capped(&wire.location),
+            causes: wire
+                .causes
+                .into_iter()
+                .take(Self::MAX_CAUSES)
+                .map(|cause| CauseRecord { message: capped(&cause.message), ..cause })
+                .collect(),
+            causes_dropped: wire.causes_dropped,
         }
     }
 }

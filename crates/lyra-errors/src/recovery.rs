@@ -1,3 +1,4 @@
+use std::fmt;
 use std::time::Duration;
 
 /// What the caller can do about an error.
@@ -32,6 +33,16 @@ impl Recovery {
         Self::Retry { after: Some(after) }
     }
 
+    /// The stable name: `permanent`, `retry` or `exhausted`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Permanent => "permanent",
+            Self::Retry { .. } => "retry",
+            Self::Exhausted => "exhausted",
+        }
+    }
+
     /// Whether another try can help.
     #[must_use]
     pub const fn is_recoverable(self) -> bool {
@@ -44,6 +55,16 @@ impl Recovery {
         match self {
             Self::Retry { after } => after,
             Self::Permanent | Self::Exhausted => None,
+        }
+    }
+}
+
+/// The name, and the wait where it is known: `retry after 250ms`.
+impl fmt::Display for Recovery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.after() {
+            Some(wait) => write!(f, "{} after {wait:?}", self.name()),
+            None => f.pad(self.name()),
         }
     }
 }

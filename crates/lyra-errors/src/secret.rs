@@ -1,5 +1,6 @@
 use std::fmt;
 
+use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
 /// A value that must not reach logs, errors or metrics: a token, a password.
@@ -50,7 +51,10 @@ impl<T> From<T> for Secret<T> {
 /// Secrets are read from configuration, and never written back.
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Secret<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        T::deserialize(deserializer).map(Self)
+        // What a format says of a wrong type holds the value.
+        T::deserialize(deserializer)
+            .map(Self)
+            .map_err(|_| Error::custom("a secret is not of the expected type"))
     }
 }
 
@@ -62,6 +66,12 @@ mod tests {
     fn debug_hides_the_value_at_any_depth() {
         let shown = format!("{:?} {:#?}", Secret::new("hunter2"), vec![Secret::new("hunter2")]);
         assert!(!shown.contains("hunter2"), "{shown}");
+    }
+
+    #[test]
+    fn a_secret_of_a_wrong_type_is_not_told() {
+        let error = serde_json::from_str::<Secret<u32>>("\"hunter2\"").unwrap_err();
+        assert!(!error.to_string().contains("hunter2"), "{error}");
     }
 
     #[test]

@@ -27,18 +27,18 @@ pub(crate) fn cut(text: &str, max: usize) -> Cow<'_, str> {
     if text.len() <= max / 6 || (text.len() <= max && json_len(text) <= max) {
         return Cow::Borrowed(text);
     }
-    let room = max.saturating_sub(cut_mark(text.len()).len());
+    let kept = prefix(text, max.saturating_sub(cut_mark(text.len()).len()));
+    Cow::Owned(format!("{kept}{}", cut_mark(text.len() - kept.len())))
+}
+
+/// As much of the beginning as takes at most `max` bytes in JSON.
+pub(crate) fn prefix(text: &str, max: usize) -> &str {
     let mut used = 0;
-    let kept = text
-        .char_indices()
-        .find(|&(_, c)| {
-            used += json_len_of(c);
-            used > room
-        })
-        .map_or(text.len(), |(at, _)| at);
-    let mut short = text[..kept].to_owned();
-    short.push_str(&cut_mark(text.len() - kept));
-    Cow::Owned(short)
+    let end = text.char_indices().find(|&(_, c)| {
+        used += json_len_of(c);
+        used > max
+    });
+    &text[..end.map_or(text.len(), |(at, _)| at)]
 }
 
 /// The mark behind a text that was cut by `missing` bytes.
@@ -58,9 +58,13 @@ pub(crate) fn display(value: &dyn fmt::Display) -> String {
     text
 }
 
-/// `text` with every control character escaped, so that it is one line.
+/// `text` with every control character escaped, so that it is one line and
+/// reads in the order in which it was written.
 pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
-    let breaks_a_line = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    let breaks_a_line = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+    };
     if !text.contains(breaks_a_line) {
         return Cow::Borrowed(text);
     }

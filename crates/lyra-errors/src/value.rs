@@ -47,7 +47,20 @@ impl Value {
     /// The value when it takes at most `max` bytes in JSON, else as much of
     /// it as fits with a mark. `max` is at least 64.
     pub(crate) fn capped(self, max: usize) -> Self {
-        match self.finite() {
+        self.settled(MAX_DEPTH).cut(max)
+    }
+
+    /// The text, where it is one.
+    #[must_use]
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    fn cut(self, max: usize) -> Self {
+        match self {
             value if value.json_len() <= max => value,
             Self::Text(text) => match text::cut(&text, max - 2) {
                 Cow::Borrowed(_) => Self::Text(text),
@@ -58,14 +71,23 @@ impl Value {
         }
     }
 
-    fn finite(self) -> Self {
+    /// The one form of the value that is read back equal from its JSON, with
+    /// lists nested no deeper than `depth`.
+    fn settled(self, depth: usize) -> Self {
         match self {
             Self::Float(number) => Self::from(number),
-            Self::List(items) => Self::List(items.into_iter().map(Self::finite).collect()),
+            Self::Uint(number) => Self::from(number),
+            Self::List(_) if depth == 0 => Self::from("…[nested too deep]"),
+            Self::List(items) => {
+                Self::List(items.into_iter().map(|item| item.settled(depth - 1)).collect())
+            }
             other => other,
         }
     }
 }
+
+/// JSON readers stop at some depth, often at 128.
+const MAX_DEPTH: usize = 16;
 
 /// The first of `items` that fit into `max` bytes, with a mark for the rest.
 fn cap_list(items: Vec<Value>, max: usize) -> Vec<Value> {
@@ -76,7 +98,7 @@ fn cap_list(items: Vec<Value>, max: usize) -> Vec<Value> {
     let mut used = 2;
     for item in items {
         let room = max.saturating_sub(used + MARK);
-        let item = if room >= 64 { item.capped(room) } else { item };
+        let item = if room >= 64 { item.cut(room) } else { item };
         let needed = item.json_len() + 1;
         if needed > room {
             break;
@@ -182,11 +204,23 @@ impl<'de> Visitor<'de> for ValueVisitor {
     /// kept as the text of its JSON.
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let mut object = serde_json::Map::new();
-        while let Some((key, value)) = map.next_entry()? {
+        while let Some((key, value)) = map.next_entry::<String, serde_json::Value>()? {
+            // How numbers arrive when some crate of the program has switched
+            // on `arbitrary_precision` of serde_json for all.
+            if let ("$serde_json::private::Number", Some(text)) = (key.as_str(), value.as_str()) {
+                return Ok(number_from_text(text));
+            }
             object.insert(key, value);
         }
         Ok(serde_json::Value::Object(object).to_string().into())
     }
+}
+
+fn number_from_text(text: &str) -> Value {
+    let integer = text.parse::<i64>().map(Value::from);
+    let unsigned = || text.parse::<u64>().map(Value::from).ok();
+    let float = || text.parse::<f64>().map(Value::from).ok();
+    integer.ok().or_else(unsigned).or_else(float).unwrap_or_else(|| text.into())
 }
 
 impl From<u64> for Value {
@@ -212,6 +246,27 @@ impl From<f64> for Value {
     }
 }
 
+/// Numbers beyond 64 bits become text, with every digit.
+impl From<u128> for Value {
+    fn from(value: u128) -> Self {
+        u64::try_from(value).map_or_else(|_| value.to_string().into(), Self::from)
+    }
+}
+
+/// Numbers beyond 64 bits become text, with every digit.
+impl From<i128> for Value {
+    fn from(value: i128) -> Self {
+        i64::try_from(value).map_or_else(|_| value.to_string().into(), Self::from)
+    }
+}
+
+impl From<f32> for Value {
+    /// The shortest number that reads back as this f32, so that 0.1 stays 0.1.
+    fn from(value: f32) -> Self {
+        value.to_string().parse::<f64>().map_or_else(|_| f64::from(value).into(), Self::from)
+    }
+}
+
 macro_rules! value_from {
     ($($source:ty => |$value:ident| $made:expr;)*) => {$(
         impl From<$source> for Value {
@@ -231,7 +286,7 @@ value_from! {
     u8 => |value| Self::Int(value.into());
     u16 => |value| Self::Int(value.into());
     u32 => |value| Self::Int(value.into());
-    f32 => |value| Self::from(f64::from(value));
+    isize => |value| Self::Int(value as i64);
     char => |value| Self::Text(value.to_string().into());
     &str => |value| Self::Text(value.to_owned().into());
     &String => |value| Self::Text(value.clone().into());
@@ -245,6 +300,12 @@ value_from! {
 impl<T: Into<Self>> From<Option<T>> for Value {
     fn from(value: Option<T>) -> Self {
         value.map_or(Self::Null, Into::into)
+    }
+}
+
+impl<T: Clone + Into<Self>> From<&[T]> for Value {
+    fn from(items: &[T]) -> Self {
+        Self::from(items.to_vec())
     }
 }
 
@@ -294,6 +355,38 @@ mod tests {
         assert_eq!(items[0], Value::Int(0));
         let Some(Value::Text(mark)) = items.last() else { panic!("a mark at the end") };
         assert_eq!(**mark, format!("…[+{} items]", 10_000 - (items.len() - 1)));
+    }
+
+    #[test]
+    fn numbers_beyond_64_bits_keep_every_digit() {
+        assert_eq!(Value::from(7_u128), Value::Int(7));
+        assert_eq!(Value::from(u128::MAX).as_str(), Some(&*u128::MAX.to_string()));
+        assert_eq!(Value::from(i128::MIN).as_str(), Some(&*i128::MIN.to_string()));
+        assert_eq!(Value::from(0.1_f32), Value::Float(0.1));
+        assert_eq!(Value::from(f32::NAN).as_str(), Some("NaN"));
+    }
+
+    #[test]
+    fn a_number_in_disguise_is_a_number() {
+        for (text, value) in [
+            ("1.5", Value::from(1.5)),
+            ("-7", (-7).into()),
+            ("18446744073709551615", u64::MAX.into()),
+        ] {
+            let json = format!("{{\"$serde_json::private::Number\":\"{text}\"}}");
+            assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), value);
+        }
+    }
+
+    #[test]
+    fn a_capped_value_reads_back_equal_whatever_is_in_it() {
+        let deep = (0..500).fold(Value::Null, |inner, _| Value::List(vec![inner]));
+        for value in [deep, Value::Uint(5), Value::List(vec![Value::Float(f64::NAN)])] {
+            let capped = value.capped(1024);
+            let again: Value =
+                serde_json::from_str(&serde_json::to_string(&capped).unwrap()).unwrap();
+            assert_eq!(again, capped);
+        }
     }
 
     #[test]

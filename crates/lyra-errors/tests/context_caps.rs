@@ -88,6 +88,58 @@ fn a_long_text_is_cut_with_a_mark_that_counts() {
 }
 
 #[test]
+fn a_value_that_is_no_longer_true_does_not_stay() {
+    let mut context = Context::new().with("status", 1);
+    for i in 0..2_000 {
+        context.insert(format!("key{i}"), "x".repeat(40));
+    }
+    let dropped = context.dropped();
+    context.insert("status", "FAILED: ".repeat(9));
+    assert_eq!((context.value("status"), context.dropped()), (None, dropped + 1));
+}
+
+#[test]
+fn two_long_keys_with_the_same_beginning_stay_two() {
+    let key = |end: &str| format!("{}{end}", "x".repeat(70));
+    let context = Context::new().with(key("a"), 1).with(key("b"), 2).with(key("a"), 3);
+    assert_eq!((context.len(), context.dropped()), (2, 0));
+}
+
+#[test]
+fn a_mark_counts_all_that_is_missing_also_when_little_room_was_left() {
+    let mut context = Context::new();
+    for i in 0..8 {
+        context.insert(format!("key{i}"), "x".repeat(920));
+    }
+    context.insert("long", "y".repeat(100_000));
+    let Some(Value::Text(text)) = context.value("long") else { panic!("{context:?}") };
+    let (kept, mark) = text.split_at(text.find('…').expect("a mark"));
+    assert!(kept.len() < 900, "it was cut to the room that was left");
+    assert_eq!(mark, format!("…[+{} bytes]", 100_000 - kept.len()));
+    assert!(json(&context).len() > Context::MAX_BYTES - 20);
+}
+
+#[test]
+fn extending_adds_values_and_counts() {
+    let full: Context = (0..50).map(|i| (format!("k{i}"), "x".repeat(900))).collect();
+    let mut context = Context::new().with("a", 1);
+    context.extend(Context::new().with("b", 2).with("a", 3));
+    assert_eq!(json(&context), r#"{"a":3,"b":2}"#);
+    context.extend(full.clone());
+    assert!(context.dropped() >= full.dropped() && context.len() > 5);
+    assert_eq!((&context).into_iter().count(), context.len());
+}
+
+#[test]
+fn many_values_are_dropped_fast() {
+    let mut context = Context::new();
+    for i in 0..100_000 {
+        context.insert(format!("{i}"), i);
+    }
+    assert_eq!(context.len() as u64 + context.dropped(), 100_000);
+}
+
+#[test]
 fn what_does_not_fit_is_counted_and_what_came_first_stays() {
     let mut context = Context::new();
     for i in 0..100 {

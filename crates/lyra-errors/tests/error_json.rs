@@ -35,6 +35,7 @@ fn any_recovery() -> impl Strategy<Value = Recovery> {
         Just(Recovery::Exhausted),
         Just(Recovery::RETRY),
         any::<Duration>().prop_map(Recovery::retry_after),
+        (0_u64..3_000_000_000).prop_map(|n| Recovery::retry_after(Duration::from_nanos(n))),
     ]
 }
 
@@ -69,10 +70,19 @@ proptest! {
         prop_assert_eq!(&record, &error.record());
         prop_assert_eq!(record.to_json(), json);
         prop_assert_eq!(record.causes.len(), causes.len().min(ErrorRecord::MAX_CAUSES));
+        prop_assert_eq!(record.causes.len() as u64 + record.causes_dropped, causes.len() as u64);
+        prop_assert!(serde_json::to_string(&record.message).unwrap().len() <= 4096 + 2);
+        for cause in &record.causes {
+            prop_assert!(serde_json::to_string(&cause.message).unwrap().len() <= 1024 + 2);
+        }
+        if let (Some(told), Some(root)) = (record.causes.last(), causes.last()) {
+            prop_assert_eq!(told.message.chars().next(), root.chars().next(), "the root is kept");
+        }
         prop_assert_eq!(record.is_recoverable(), recovery.is_recoverable());
         if let Some(wait) = recovery.after() {
             let told = record.recovery.after().unwrap();
             prop_assert!(told >= wait || told == Duration::from_millis(u64::MAX));
+            prop_assert!(told <= wait + Duration::from_millis(1));
         }
     }
 
@@ -126,6 +136,52 @@ fn a_chain_that_bites_its_own_tail_ends() {
     let error = Error::internal("dizzy").with_source(Loop);
     assert_eq!(error.record().causes.len(), ErrorRecord::MAX_CAUSES);
     assert!(format!("{error:?}").len() < 4096);
+    assert_eq!(error.causes().count(), 64);
+}
+
+#[test]
+fn what_a_wrapped_error_knew_is_told_with_it() {
+    let error = Error::memory("commit", "inner").with_context("path", "/data/x").wrap("outer");
+    assert!(format!("{error:?}").contains("path = /data/x"));
+    let record = ErrorRecord::from_json(&error.to_json()).unwrap();
+    assert_eq!(record, error.record());
+    let cause = &record.causes[0];
+    assert_eq!((cause.message.as_str(), cause.kind), ("inner", Some(ErrorKind::Memory)));
+    assert_eq!(cause.code.as_deref(), Some("host.memory"));
+    assert_eq!(cause.context.value("path").unwrap().as_str(), Some("/data/x"));
+    assert!(cause.location.as_ref().unwrap().contains("error_json.rs"));
+}
+
+#[test]
+fn the_promised_four_keys_alone_are_read_as_they_are_meant() {
+    let json = r#"{"type":"RateLimit","message":"m","context":null,"recoverable":true}"#;
+    let record = ErrorRecord::from_json(json).unwrap();
+    assert!(record.is_recoverable());
+    assert!(record.to_json().contains("\"recoverable\":true"));
+    let json = r#"{"type":"RateLimit","message":"m","severity":"fatal","recovery":"later"}"#;
+    let record = ErrorRecord::from_json(json).unwrap();
+    assert_eq!((record.severity, record.recovery), (Severity::Error, Recovery::Permanent));
+}
+
+#[test]
+fn what_is_read_is_capped_as_what_is_written() {
+    let long = "x".repeat(100_000);
+    let pairs: Vec<_> = (0..500).map(|i| format!("\"key{i}\":\"{long}\"")).collect();
+    let json = format!(
+        r#"{{"type":"Router","message":"{long}","hint":"{long}","causes":[{{"message":"{long}"}}],"context":{{{}}}}}"#,
+        pairs.join(",")
+    );
+    let record = ErrorRecord::from_json(&json).unwrap();
+    assert!(record.context_dropped > 400);
+    assert!(record.to_json().len() < 20_000);
+    assert_eq!(ErrorRecord::from_json(&record.to_json()).unwrap(), record);
+}
+
+#[test]
+fn any_error_that_classifies_itself_has_a_record() {
+    let error = ErrorRecord::from_json("").unwrap_err();
+    let record = ErrorRecord::of(&error);
+    assert_eq!(record, Error::from(error).record());
 }
 
 #[test]

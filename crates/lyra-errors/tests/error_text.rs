@@ -50,7 +50,7 @@ fn debug_tells_everything_over_several_lines() {
 
 #[test]
 fn the_dictionary_holds_the_promised_keys() {
-    insta::assert_snapshot!(without_location(&sample().to_json()), @r#"{"type":"Memory","code":"host.memory","message":"the entry was not stored","context":{"operation":"commit","collection":"journal","entries":17,"ratio":0.5,"last_id":null,"tags":["dream","two\nlines"]},"recoverable":true,"recovery":"retry","retry_after_ms":250,"severity":"critical","hint":"look at the cause; nothing was written unless it says so","location":"crates/lyra-errors/tests/error_text.rs:LINE","causes":["no space left\non device"]}"#);
+    insta::assert_snapshot!(without_location(&sample().to_json()), @r#"{"type":"Memory","code":"host.memory","message":"the entry was not stored","context":{"operation":"commit","collection":"journal","entries":17,"ratio":0.5,"last_id":null,"tags":["dream","two\nlines"]},"recoverable":true,"recovery":"retry","retry_after_ms":250,"severity":"critical","hint":"look at the cause; nothing was written unless it says so","location":"crates/lyra-errors/tests/error_text.rs:LINE","causes":[{"message":"no space left\non device"}]}"#);
 }
 
 #[test]

@@ -89,7 +89,7 @@ fn a_failure_comes_through_with_its_advice() {
     let error = texts.add(Entry::fact("x")).unwrap_err();
     assert_eq!(error.code().id(), "memstore.embedding_failed");
     assert_eq!(error.kind(), ErrorKind::RateLimit);
-    assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
+    assert_eq!(error.recovery().after(), Some(Duration::from_secs(7)));
     assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "too fast");
     assert_eq!(texts.count().unwrap(), 0);
 }
