@@ -1,0 +1,192 @@
+//! Consistent copies of SQLite databases that may be written to at this moment.
+//!
+//! Every access to a database of the source goes through SQLite itself. A
+//! plain `open` and `close` would drop the POSIX locks that another connection
+//! of this same process holds on the file, which is how databases get corrupted.
+
+use std::path::Path;
+
+use crate::error::Result;
+
+/// What came of trying to snapshot a file.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Snapshot {
+    /// It is not a database; copy it like any file.
+    NotADatabase,
+    /// The staging file holds a checked copy.
+    Taken,
+    /// It is a database, and no good copy can be made.
+    Refused(String),
+}
+
+/// Whether a file of `size` bytes can be a database: whole pages, at least one.
+pub(crate) fn may_be_database(size: u64) -> bool {
+    size >= 512 && size % 512 == 0
+}
+
+/// Copies the database `source` to `staging`, as it is at one instant.
+///
+/// # Errors
+/// `DiskFull` when `staging` can't hold it.
+#[cfg(feature = "sqlite")]
+pub(crate) fn snapshot(source: &Path, staging: &Path) -> Result<Snapshot> {
+    imp::snapshot(source, staging)
+}
+
+/// Without the feature a database is told by its first bytes alone.
+#[cfg(not(feature = "sqlite"))]
+pub(crate) fn snapshot(source: &Path, _staging: &Path) -> Result<Snapshot> {
+    use std::io::Read as _;
+    let mut magic = [0; 16];
+    let read = std::fs::File::open(source).and_then(|mut f| f.read_exact(&mut magic));
+    if read.is_ok() && &magic == b"SQLite format 3\0" {
+        Ok(Snapshot::Refused("built without the feature `sqlite`".to_owned()))
+    } else {
+        Ok(Snapshot::NotADatabase)
+    }
+}
+
+/// Runs `quick_check` on a copy that nobody else has open.
+#[cfg(feature = "sqlite")]
+pub(crate) fn quick_check(copy: &Path) -> std::result::Result<(), String> {
+    imp::quick_check(copy).map_err(|e| e.to_string())?
+}
+
+/// Without the feature the digest of the copy is what speaks for it.
+#[cfg(not(feature = "sqlite"))]
+pub(crate) fn quick_check(_copy: &Path) -> std::result::Result<(), String> {
+    Ok(())
+}
+
+#[cfg(feature = "sqlite")]
+mod imp {
+    use std::ffi::OsString;
+    use std::fmt::Write as _;
+    use std::fs;
+    use std::os::unix::ffi::OsStrExt as _;
+    use std::path::{Path, PathBuf};
+    use std::time::Duration;
+
+    use rusqlite::backup::{Backup, StepResult};
+    use rusqlite::{Connection, Error, ErrorCode, OpenFlags};
+
+    use super::Snapshot;
+    use crate::error::{DiskFullSnafu, Result};
+
+    /// How long a writer of a rollback-journal database may keep a backup waiting.
+    const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+    const BUSY_TRIES: u32 = 50;
+
+    pub(super) fn snapshot(source: &Path, staging: &Path) -> Result<Snapshot> {
+        let taken = take(source, staging);
+        let outcome = match taken {
+            Ok(()) => match super::quick_check(staging) {
+                Ok(()) => Snapshot::Taken,
+                Err(problem) => Snapshot::Refused(format!("quick_check: {problem}")),
+            },
+            Err(e) => match e.sqlite_error_code() {
+                Some(ErrorCode::NotADatabase) => Snapshot::NotADatabase,
+                Some(ErrorCode::DiskFull) => {
+                    let _ = fs::remove_file(staging);
+                    return DiskFullSnafu { path: staging, detail: e.to_string() }.fail();
+                }
+                _ => Snapshot::Refused(e.to_string()),
+            },
+        };
+        if outcome != Snapshot::Taken {
+            let _ = fs::remove_file(staging);
+        }
+        Ok(outcome)
+    }
+
+    fn take(source: &Path, staging: &Path) -> rusqlite::Result<()> {
+        let from = open_source(source)?;
+        let mut to = Connection::open_with_flags(
+            staging,
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+        )?;
+        // The copy is thrown away unless it is whole, so a journal beside it
+        // would protect nothing; the archive is what gets synced.
+        to.pragma_update_and_check(None, "journal_mode", "OFF", |_| Ok(()))?;
+        to.pragma_update(None, "synchronous", "OFF")?;
+        {
+            let backup = Backup::new(&from, &mut to)?;
+            // One step: with several, each commit of another connection starts the
+            // copy anew, and under a busy writer it never ends.
+            for attempt in 0.. {
+                match backup.step(-1)? {
+                    StepResult::Done => break,
+                    _ if attempt >= BUSY_TRIES => {
+                        return Err(Error::SqliteFailure(
+                            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY),
+                            Some("it stayed locked".to_owned()),
+                        ));
+                    }
+                    _ => std::thread::sleep(BUSY_TIMEOUT / BUSY_TRIES),
+                }
+            }
+        }
+        to.close().map_err(|(_, e)| e)
+    }
+
+    /// Opens without changing the source.
+    ///
+    /// A read-only connection leaves a `-wal` and a `-shm` behind where there
+    /// were none, so a database without them is opened read-write, whose close
+    /// tidies up; one with a journal is opened read-only, so that neither a
+    /// checkpoint nor a rollback is written to it.
+    fn open_source(source: &Path) -> rusqlite::Result<Connection> {
+        let in_use = ["-wal", "-journal"]
+            .iter()
+            .any(|suffix| fs::symlink_metadata(with_suffix(source, suffix)).is_ok());
+        let read_only = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        let read_write = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        let probe = |flags| {
+            // SQLite's NOFOLLOW refuses links anywhere in the path, and the
+            // walker hands over a path whose directories are resolved.
+            let connection = Connection::open_with_flags(source, flags)?;
+            connection.busy_timeout(BUSY_TIMEOUT)?;
+            connection.pragma_update(None, "query_only", "ON")?;
+            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+            Ok(connection)
+        };
+        if in_use {
+            return probe(read_only);
+        }
+        match probe(read_write) {
+            Err(e) if e.sqlite_error_code() != Some(ErrorCode::NotADatabase) => probe(read_only),
+            other => other,
+        }
+    }
+
+    /// The outer error is SQLite's, the inner one what `quick_check` found.
+    pub(super) fn quick_check(copy: &Path) -> rusqlite::Result<std::result::Result<(), String>> {
+        // Immutable, or a database in WAL mode would grow files beside it.
+        let connection = Connection::open_with_flags(
+            immutable_uri(copy),
+            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI,
+        )?;
+        let verdict: String =
+            connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        Ok(if verdict == "ok" { Ok(()) } else { Err(verdict) })
+    }
+
+    fn immutable_uri(path: &Path) -> String {
+        let mut uri = String::from("file:");
+        for byte in path.as_os_str().as_bytes() {
+            if byte.is_ascii_alphanumeric() || b"/-_.".contains(byte) {
+                uri.push(char::from(*byte));
+            } else {
+                let _ = write!(uri, "%{byte:02X}");
+            }
+        }
+        uri.push_str("?immutable=1");
+        uri
+    }
+
+    fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+        let mut name = OsString::from(path);
+        name.push(suffix);
+        name.into()
+    }
+}

@@ -1,0 +1,254 @@
+//! Writes the members of an archive into a fresh directory beside the target.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{
+    AtFlags, Mode, OFlags, ResolveFlags, Timespec, Timestamps, UTIME_OMIT, futimens, mkdirat,
+    openat, openat2, symlinkat, utimensat,
+};
+use rustix::io::Errno;
+
+use crate::archive::MemberSink;
+use crate::durable::{remove_tree, sync_dir};
+use crate::error::{CorruptSnafu, IoAt as _, Result};
+use crate::format::manifest::{Consistency, Entry, EntryKind};
+use crate::sqlite::quick_check;
+
+/// Finished files wait here to be synced, so that the kernel can write them
+/// together while the next ones are decoded.
+const SYNC_BATCH: usize = 64;
+const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// A tree that is being written. Dropped before [`Stage::finish`], it is removed.
+pub(crate) struct Stage {
+    path: PathBuf,
+    archive: PathBuf,
+    root: Beneath,
+    /// The directory that the last member went into.
+    parent: (PathBuf, OwnedFd),
+    file: Option<File>,
+    unsynced: Vec<(PathBuf, File)>,
+    links: Vec<Entry>,
+    directories: Vec<Entry>,
+    databases: Vec<PathBuf>,
+    finished: bool,
+}
+
+impl Stage {
+    pub(crate) fn create(path: &Path, archive: &Path) -> Result<Self> {
+        fs::DirBuilder::new().mode(0o700).create(path).at("create", path)?;
+        let open = || openat(rustix::fs::CWD, path, OFlags::RDONLY | DIRECTORY, Mode::empty());
+        Ok(Self {
+            path: path.to_owned(),
+            archive: archive.to_owned(),
+            root: Beneath(open().at("open", path)?),
+            parent: (PathBuf::new(), open().at("open", path)?),
+            file: None,
+            unsynced: Vec::new(),
+            links: Vec::new(),
+            directories: Vec::new(),
+            databases: Vec::new(),
+            finished: false,
+        })
+    }
+
+    /// Makes the links, checks the databases, sets the directories' modes and
+    /// times, and makes all of it durable. Returns how many databases were checked.
+    pub(crate) fn finish(mut self) -> Result<usize> {
+        self.sync_files()?;
+        // Links come last: while files were written, no name in the tree led anywhere else.
+        for link in std::mem::take(&mut self.links) {
+            self.make_link(&link)?;
+        }
+        for database in &self.databases {
+            quick_check(&self.path.join(database)).map_err(|problem| {
+                CorruptSnafu {
+                    archive: &self.archive,
+                    detail: format!("{}: quick_check: {problem}", database.display()),
+                }
+                .build()
+            })?;
+        }
+        // Deepest first: a read-only directory is closed after what lies in it,
+        // and nothing is made in a directory whose time is set.
+        for directory in self.directories.iter().rev() {
+            let at = |r: rustix::io::Result<()>, what| r.at(what, &self.path.join(&directory.path));
+            let dir = self.root.open_dir(&directory.path);
+            let dir = dir.at("open", &self.path.join(&directory.path))?;
+            at(rustix::fs::fchmod(&dir, mode(directory.mode)), "set the mode of")?;
+            at(futimens(&dir, &times(directory.mtime_ns)), "set the time of")?;
+            at(rustix::fs::fsync(&dir), "sync")?;
+        }
+        sync_dir(self.path.parent().unwrap_or(Path::new("/")))?;
+        self.finished = true;
+        Ok(self.databases.len())
+    }
+
+    fn enter_parent(&mut self, entry: &Entry) -> Result<()> {
+        let parent = entry.path.parent().unwrap_or(Path::new(""));
+        if self.parent.0 != parent {
+            let opened = self.root.open_dir(parent);
+            self.parent = (parent.to_owned(), opened.at("open", &self.path.join(parent))?);
+        }
+        Ok(())
+    }
+
+    fn make_link(&mut self, link: &Entry) -> Result<()> {
+        let EntryKind::Symlink { target } = &link.kind else {
+            return Ok(());
+        };
+        self.enter_parent(link)?;
+        let full = self.path.join(&link.path);
+        let dir = self.parent.1.as_fd();
+        symlinkat(target.as_slice(), dir, file_name(link)).at("create", &full)?;
+        let times = times(link.mtime_ns);
+        utimensat(dir, file_name(link), &times, AtFlags::SYMLINK_NOFOLLOW)
+            .at("set the time of", &full)
+    }
+
+    fn sync_files(&mut self) -> Result<()> {
+        for (path, file) in self.unsynced.drain(..) {
+            file.sync_all().at("sync", &path)?;
+        }
+        Ok(())
+    }
+}
+
+impl MemberSink for Stage {
+    fn begin(&mut self, entry: &Entry) -> Result<()> {
+        let full = self.path.join(&entry.path);
+        match &entry.kind {
+            EntryKind::Directory if entry.path == Path::new(".") => {
+                self.directories.push(entry.clone());
+            }
+            EntryKind::Directory => {
+                self.enter_parent(entry)?;
+                mkdirat(&self.parent.1, file_name(entry), Mode::RWXU).at("create", &full)?;
+                self.directories.push(entry.clone());
+            }
+            EntryKind::Symlink { .. } => self.links.push(entry.clone()),
+            EntryKind::File { consistency, .. } => {
+                self.enter_parent(entry)?;
+                let flags = OFlags::WRONLY
+                    | OFlags::CREATE
+                    | OFlags::EXCL
+                    | OFlags::NOFOLLOW
+                    | OFlags::CLOEXEC;
+                let private = Mode::RUSR | Mode::WUSR;
+                let file = openat(&self.parent.1, file_name(entry), flags, private);
+                self.file = Some(File::from(file.at("create", &full)?));
+                if *consistency == Consistency::SqliteSnapshot {
+                    self.databases.push(entry.path.clone());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn data(&mut self, bytes: &[u8]) -> Result<()> {
+        match &mut self.file {
+            Some(file) => file.write_all(bytes).at("write", &self.path),
+            None => Ok(()),
+        }
+    }
+
+    fn end(&mut self, entry: &Entry) -> Result<()> {
+        let Some(file) = self.file.take() else {
+            return Ok(());
+        };
+        let full = self.path.join(&entry.path);
+        let permissions = fs::Permissions::from_mode(entry.mode & 0o777);
+        file.set_permissions(permissions).at("set the mode of", &full)?;
+        futimens(&file, &times(entry.mtime_ns)).at("set the time of", &full)?;
+        self.unsynced.push((full, file));
+        if self.unsynced.len() >= SYNC_BATCH {
+            self.sync_files()?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if !self.finished {
+            // What can't be removed now is swept by the next restore.
+            let _ = remove_tree(&self.path);
+        }
+    }
+}
+
+/// Opens directories below a root and never leaves it, whatever lies there.
+struct Beneath(OwnedFd);
+
+impl Beneath {
+    fn open_dir(&self, path: &Path) -> rustix::io::Result<OwnedFd> {
+        let path = if path == Path::new("") { Path::new(".") } else { path };
+        let flags = OFlags::RDONLY | DIRECTORY;
+        let inside = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        match openat2(&self.0, path, flags, Mode::empty(), inside) {
+            // Kernels before 5.6, and sandboxes that don't know the call.
+            Err(Errno::NOSYS | Errno::PERM) => self.open_dir_stepwise(path),
+            other => other,
+        }
+    }
+
+    fn open_dir_stepwise(&self, path: &Path) -> rustix::io::Result<OwnedFd> {
+        let flags = OFlags::RDONLY | DIRECTORY;
+        let mut dir = openat(&self.0, ".", flags, Mode::empty())?;
+        for part in path.components() {
+            match part {
+                Component::CurDir => {}
+                Component::Normal(name) => dir = openat(&dir, name, flags, Mode::empty())?,
+                _ => return Err(Errno::XDEV),
+            }
+        }
+        Ok(dir)
+    }
+}
+
+fn file_name(entry: &Entry) -> &OsStr {
+    entry.path.file_name().unwrap_or(OsStr::new("."))
+}
+
+/// Set-user-id and the like are never restored.
+fn mode(bits: u32) -> Mode {
+    Mode::from_raw_mode(bits & 0o777)
+}
+
+fn times(mtime_ns: i64) -> Timestamps {
+    Timestamps {
+        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+        last_modification: Timespec {
+            tv_sec: mtime_ns.div_euclid(1_000_000_000),
+            tv_nsec: mtime_ns.rem_euclid(1_000_000_000),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neither_way_of_opening_follows_a_link_or_climbs_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("root");
+        fs::create_dir_all(root.join("a/b")).unwrap();
+        std::os::unix::fs::symlink("..", root.join("a/up")).unwrap();
+        let open = || openat(rustix::fs::CWD, &root, OFlags::RDONLY | DIRECTORY, Mode::empty());
+        let beneath = Beneath(open().unwrap());
+        for path in ["", "a", "a/b"] {
+            assert!(beneath.open_dir(Path::new(path)).is_ok(), "{path}");
+            assert!(beneath.open_dir_stepwise(Path::new(path)).is_ok(), "{path}");
+        }
+        for path in ["a/up", "a/up/root", "..", "../root", "/"] {
+            assert!(beneath.open_dir(Path::new(path)).is_err(), "{path}");
+            assert!(beneath.open_dir_stepwise(Path::new(path)).is_err(), "{path}");
+        }
+    }
+}

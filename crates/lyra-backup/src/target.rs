@@ -1,0 +1,245 @@
+//! The directory that a restore replaces, and the names beside it that a restore uses.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use crate::error::{BadTargetSnafu, DiskFullSnafu, IoAt as _, Result, TargetInUseSnafu};
+use crate::lock::LockFile;
+use crate::walk::STORE_LOCK;
+
+/// An absolute path without links, whose last part may not exist yet.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub(crate) path: PathBuf,
+    parent: PathBuf,
+    name: OsString,
+}
+
+/// A directory's identity: device and inode.
+pub(crate) type Identity = (u64, u64);
+
+/// What a sibling of the target is for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Sibling {
+    /// A tree that is being written, or on its way out.
+    Restore,
+    /// The tree that a restore replaced.
+    Previous,
+}
+
+impl Target {
+    /// Resolves links in `path` and checks that a directory can stand there.
+    pub(crate) fn resolve(path: &Path) -> Result<Self> {
+        let bad = |reason| BadTargetSnafu { path, reason }.fail();
+        let resolved = match fs::symlink_metadata(path) {
+            Ok(_) => match fs::canonicalize(path) {
+                Ok(resolved) if resolved.is_dir() => resolved,
+                Ok(_) => return bad("it is not a directory"),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                    return bad("it is a link to nowhere");
+                }
+                Err(e) => return Err(e).at("open", path),
+            },
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                let Some(name) = path.file_name() else {
+                    return bad("it has no name");
+                };
+                resolve_missing(path.parent().unwrap_or(Path::new("")))?.join(name)
+            }
+            Err(e) => return Err(e).at("open", path),
+        };
+        let (Some(parent), Some(name)) = (resolved.parent(), resolved.file_name()) else {
+            return bad("it is the root of the file system");
+        };
+        Ok(Self { parent: parent.to_owned(), name: name.to_owned(), path: resolved })
+    }
+
+    pub(crate) fn parent(&self) -> &Path {
+        &self.parent
+    }
+
+    pub(crate) fn exists(&self) -> bool {
+        fs::symlink_metadata(&self.path).is_ok()
+    }
+
+    /// Refuses a target that holds the backups or lies among them, and one
+    /// that can't be exchanged by a rename.
+    pub(crate) fn check(&self, backup_dir: &Path) -> Result<()> {
+        let bad = |reason| BadTargetSnafu { path: &self.path, reason }.fail();
+        let backups = fs::canonicalize(backup_dir).at("open", backup_dir)?;
+        if backups.starts_with(&self.path) {
+            return bad("it holds the backup directory, which would be exchanged with it");
+        }
+        if self.path.starts_with(&backups) {
+            return bad("it lies inside the backup directory");
+        }
+        if self.is_mount_point()? {
+            return bad("it is a mount point; restore to a directory inside it");
+        }
+        Ok(())
+    }
+
+    fn is_mount_point(&self) -> Result<bool> {
+        match (fs::metadata(&self.path), fs::metadata(&self.parent)) {
+            (Ok(target), Ok(parent)) => Ok(target.dev() != parent.dev()),
+            _ => Ok(false),
+        }
+    }
+
+    /// Makes the directory that the target lies in.
+    pub(crate) fn make_parent(&self) -> Result<()> {
+        fs::create_dir_all(&self.parent).at("create", &self.parent)
+    }
+
+    /// Keeps other restores off this target.
+    pub(crate) fn lock(&self) -> Result<LockFile> {
+        LockFile::try_acquire(&self.sibling_file("restore-lock"))
+    }
+
+    pub(crate) fn journal(&self) -> PathBuf {
+        self.sibling_file("restore-journal")
+    }
+
+    pub(crate) fn sibling(&self, kind: Sibling, id: &str) -> PathBuf {
+        self.sibling_file(&format!("{}{id}", kind.infix()))
+    }
+
+    /// The siblings of a kind that exist.
+    pub(crate) fn siblings(&self, kind: Sibling) -> Result<Vec<PathBuf>> {
+        let mut prefix = self.hidden();
+        prefix.push(kind.infix());
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&self.parent).at("list", &self.parent)? {
+            let entry = entry.at("list", &self.parent)?;
+            let name = entry.file_name();
+            let id = name.as_bytes().strip_prefix(prefix.as_bytes());
+            if id.is_some_and(is_id) && entry.file_type().at("list", &entry.path())?.is_dir() {
+                found.push(entry.path());
+            }
+        }
+        Ok(found)
+    }
+
+    /// Holds the lock of the store in the target, or says who does.
+    ///
+    /// Whoever opens the store now waits for this lock, so no writer slips in
+    /// between the check and the exchange.
+    pub(crate) fn lock_store(&self) -> Result<Option<File>> {
+        let path = self.path.join(STORE_LOCK);
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        let opened =
+            File::options().read(true).custom_flags(flags.bits().cast_signed()).open(&path);
+        let file = match opened {
+            Ok(file) => file,
+            // A link is no lock of ours, and following it is not our business.
+            Err(e)
+                if e.kind() == io::ErrorKind::NotFound
+                    || e.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) =>
+            {
+                return Ok(None);
+            }
+            Err(e) => return Err(e).at("open", &path),
+        };
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => {
+                TargetInUseSnafu { path: &self.path, holder: holder(&file) }.fail()
+            }
+            Err(TryLockError::Error(e)) => Err(e).at("lock", &path),
+        }
+    }
+
+    /// Bytes free where the target lies, for an unprivileged process.
+    pub(crate) fn free_bytes(&self) -> Result<u64> {
+        let existing = self.parent.ancestors().find(|dir| dir.is_dir()).unwrap_or(Path::new("/"));
+        let stat = rustix::fs::statvfs(existing).at("ask for the free space of", existing)?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
+    pub(crate) fn check_space(&self, needed: u64) -> Result<u64> {
+        let free = self.free_bytes()?;
+        if free < needed {
+            return DiskFullSnafu {
+                path: &self.path,
+                detail: format!("{needed} bytes are needed beside it, {free} are free"),
+            }
+            .fail();
+        }
+        Ok(free)
+    }
+
+    fn hidden(&self) -> OsString {
+        let mut hidden = OsString::from(".");
+        hidden.push(&self.name);
+        hidden.push(".");
+        hidden
+    }
+
+    fn sibling_file(&self, suffix: &str) -> PathBuf {
+        let mut name = self.hidden();
+        name.push(suffix);
+        self.parent.join(name)
+    }
+}
+
+impl Sibling {
+    fn infix(self) -> &'static str {
+        match self {
+            Self::Restore => "restore-",
+            Self::Previous => "previous-",
+        }
+    }
+}
+
+/// The device and inode of the directory at `path`, if there is one.
+pub(crate) fn identity(path: &Path) -> Result<Option<Identity>> {
+    match fs::symlink_metadata(path) {
+        Ok(m) if m.is_dir() => Ok(Some((m.dev(), m.ino()))),
+        Ok(_) => Ok(None),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e).at("open", path),
+    }
+}
+
+fn is_id(id: &[u8]) -> bool {
+    id.len() == 6 && id.iter().all(u8::is_ascii_alphanumeric)
+}
+
+/// Resolves what exists of `path` and appends the rest.
+fn resolve_missing(path: &Path) -> Result<PathBuf> {
+    let start = if path == Path::new("") { Path::new(".") } else { path };
+    let mut rest: Vec<&OsStr> = Vec::new();
+    let mut existing = start;
+    loop {
+        match fs::canonicalize(existing) {
+            Ok(mut resolved) => {
+                resolved.extend(rest.iter().rev());
+                return Ok(resolved);
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(e).at("open", existing),
+        }
+        let (Some(name), Some(parent)) = (existing.file_name(), existing.parent()) else {
+            return BadTargetSnafu { path, reason: "its path can't be resolved" }.fail();
+        };
+        rest.push(name);
+        existing = if parent == Path::new("") { Path::new(".") } else { parent };
+    }
+}
+
+/// What the lock file says about its holder: JSON with `pid`, as a rule.
+fn holder(file: &File) -> String {
+    let mut text = Vec::new();
+    let _ = file.take(4096).read_to_end(&mut text);
+    let pid = serde_json::from_slice::<serde_json::Value>(&text)
+        .ok()
+        .and_then(|value| value.get("pid")?.as_u64());
+    match pid {
+        Some(pid) => format!("process {pid}"),
+        None => "another process".to_owned(),
+    }
+}
