@@ -36,8 +36,10 @@ const JOURNAL: Code = Code::new(
     "compare the trees beside the target by hand, keep the right one, then remove the journal",
 );
 const DISK_FULL: Code = Code::new("backup.disk_full", "free some space; nothing was left behind");
-const UNREADABLE: Code =
-    Code::new("backup.unreadable", "make the file readable or move it out of the source");
+const UNREADABLE: Code = Code::new(
+    "backup.unreadable",
+    "make the file readable, end what locks it, or move it out of the source",
+);
 const IO: Code = Code::new("backup.io", "look at the cause; the operation can be repeated safely");
 const CANCELLED: Code = Code::new("backup.cancelled", "run it again; nothing was left behind");
 

@@ -27,7 +27,9 @@ pub(crate) fn may_be_database(size: u64) -> bool {
 /// Copies the database `source` to `staging`, as it is at one instant.
 ///
 /// # Errors
-/// `DiskFull` when `staging` can't hold it.
+/// `DiskFull` when `staging` can't hold it; `Unreadable` when it stays locked.
+/// A plain copy of a locked database would be torn, and making it could drop
+/// the very lock, so there is none.
 #[cfg(feature = "sqlite")]
 pub(crate) fn snapshot(source: &Path, staging: &Path) -> Result<Snapshot> {
     imp::snapshot(source, staging)
@@ -69,9 +71,10 @@ mod imp {
 
     use rusqlite::backup::{Backup, StepResult};
     use rusqlite::{Connection, Error, ErrorCode, OpenFlags};
+    use snafu::IntoError as _;
 
     use super::Snapshot;
-    use crate::error::{DiskFullSnafu, Result};
+    use crate::error::{DiskFullSnafu, Result, UnreadableSnafu};
 
     /// How long a writer of a rollback-journal database may keep a backup waiting.
     const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -86,6 +89,11 @@ mod imp {
             },
             Err(e) => match e.sqlite_error_code() {
                 Some(ErrorCode::NotADatabase) => Snapshot::NotADatabase,
+                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                    let _ = fs::remove_file(staging);
+                    let cause = std::io::Error::new(std::io::ErrorKind::WouldBlock, e);
+                    return Err(UnreadableSnafu { path: source }.into_error(cause));
+                }
                 Some(ErrorCode::DiskFull) => {
                     let _ = fs::remove_file(staging);
                     return DiskFullSnafu { path: staging, detail: e.to_string() }.fail();
@@ -154,7 +162,15 @@ mod imp {
             return probe(read_only);
         }
         match probe(read_write) {
-            Err(e) if e.sqlite_error_code() != Some(ErrorCode::NotADatabase) => probe(read_only),
+            // The one failure that opening for reading alone can mend: no permission to write.
+            Err(e)
+                if matches!(
+                    e.sqlite_error_code(),
+                    Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied)
+                ) =>
+            {
+                probe(read_only)
+            }
             other => other,
         }
     }

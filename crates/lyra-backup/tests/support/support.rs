@@ -123,7 +123,18 @@ pub(crate) struct Place {
 impl Place {
     /// With an empty source.
     pub(crate) fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::at(tempfile::tempdir().unwrap())
+    }
+
+    /// In memory where that is possible, for tests of bytes rather than of disks.
+    pub(crate) fn in_memory() -> Self {
+        match tempfile::tempdir_in("/dev/shm") {
+            Ok(dir) => Self::at(dir),
+            Err(_) => Self::new(),
+        }
+    }
+
+    fn at(dir: tempfile::TempDir) -> Self {
         let at = |name: &str| dir.path().join(name);
         let (source, backups, target) = (at("memory"), at("backups"), at("restored"));
         fs::create_dir(&source).unwrap();
