@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use tar::{EntryType, Header};
 
-pub(crate) const NAME: &str = "lyra_20261123T023000.000Z_forged";
+pub(crate) const NAME: &str = "lyra_20261123T023000.000Z_f0rged";
 const MTIME_NS: i64 = 1_700_000_000_000_000_001;
 
 /// One archive in the making: frames of members, and the manifest about them.

@@ -1,0 +1,306 @@
+//! Bad input and a failing system: a clear error, nothing lost, and the next run works.
+
+#[path = "support/support.rs"]
+mod support;
+
+use std::fs::{self, File};
+use std::io::{Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::net::UnixListener;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use lyra_backup::{BackupManager, CreateOptions, DryRun, SkipReason};
+use lyra_errors::{Classify as _, Error, Recovery};
+use support::{Place, code, noise, tree};
+
+#[test]
+fn missing_things_are_named() {
+    let place = Place::planted();
+    let manager = place.manager();
+    assert_eq!(code(manager.validate_blocking("lyra_x")), "backup.not_found");
+    let restore = manager.restore("lyra_x").to(&place.target);
+    assert_eq!(code(restore.clone().dry_run_blocking()), "backup.not_found");
+    assert_eq!(code(restore.run_blocking()), "backup.not_found");
+    for name in ["../x", "", ".", "a/b"] {
+        assert_eq!(code(manager.validate_blocking(name)), "backup.invalid_argument", "{name}");
+    }
+    let nowhere = |source: PathBuf| {
+        let manager = BackupManager::builder(source, &place.backups).build().unwrap();
+        code(manager.create_blocking(CreateOptions::default()))
+    };
+    assert_eq!(nowhere(place.dir.path().join("absent")), "backup.source_not_found");
+    assert_eq!(nowhere(place.source.join("block")), "backup.source_not_found");
+    assert_eq!(nowhere(place.backups.join("")), "backup.source_not_found");
+    assert!(!place.backups.exists(), "a wrong source makes no directory");
+    fs::create_dir_all(place.backups.join("inside")).unwrap();
+    assert_eq!(nowhere(place.backups.join("inside")), "backup.invalid_argument");
+    let metadata = CreateOptions::default().with_metadata("", "x");
+    assert_eq!(code(manager.create_blocking(metadata)), "backup.invalid_argument");
+    let metadata = CreateOptions::default().with_metadata("x", "y".repeat(70_000));
+    assert_eq!(code(manager.create_blocking(metadata)), "backup.invalid_argument");
+}
+
+#[test]
+fn an_error_tells_its_code_hint_and_path() {
+    let place = Place::new();
+    let error = place.manager().validate_blocking("lyra_x").unwrap_err();
+    let error = Error::from(error);
+    assert_eq!(error.code().id(), "backup.not_found");
+    assert_eq!(error.recovery(), Recovery::Permanent);
+    assert_eq!(error.context().value("name").map(ToString::to_string).as_deref(), Some("lyra_x"));
+    assert!(error.code().hint().contains("list"));
+    assert!(error.to_json().contains("backup.not_found"));
+    assert!(error.location().file().contains("lyra-backup"), "{:?}", error.location());
+}
+
+#[test]
+fn what_is_not_data_is_left_out_and_named() {
+    let place = Place::planted();
+    let at = |name: &str| place.source.join(name);
+    let _socket = UnixListener::bind(at("socket")).unwrap();
+    assert!(Command::new("mkfifo").arg(at("fifo")).status().unwrap().success());
+    fs::write(at("lyra.lock"), "{}").unwrap();
+    fs::write(at("journal/lyra.lock"), "a file like any other below the root").unwrap();
+    fs::create_dir(at(".lyra-backup")).unwrap();
+    let made = place.create();
+    let skipped: Vec<_> =
+        made.skipped.iter().map(|s| (s.path.to_str().unwrap(), s.reason)).collect();
+    assert_eq!(
+        skipped,
+        [
+            (".lyra-backup", SkipReason::ReservedName),
+            ("fifo", SkipReason::Fifo),
+            ("lyra.lock", SkipReason::StoreLock),
+            ("socket", SkipReason::Socket),
+        ]
+    );
+    assert!(!made.is_complete());
+    place.manager().restore(&made.name).to(&place.target).run_blocking().unwrap();
+    assert!(place.target.join("journal/lyra.lock").exists());
+    assert!(!place.target.join("fifo").exists());
+}
+
+#[test]
+fn links_out_of_the_tree_are_told_when_they_are_backed_up() {
+    let place = Place::planted();
+    symlink("/etc/hostname", place.source.join("out")).unwrap();
+    let made = place.create();
+    assert_eq!(made.external_symlinks, [Path::new("out")]);
+}
+
+/// The child of the next test, which must not be root to be refused anything.
+#[test]
+fn child_creates_as_nobody() {
+    let Some(dir) = std::env::var_os("LYRA_TEST_UNREADABLE").map(PathBuf::from) else { return };
+    let manager = BackupManager::builder(dir.join("memory"), dir.join("backups")).build().unwrap();
+    let error = manager.create_blocking(CreateOptions::default()).unwrap_err();
+    assert_eq!(error.code().id(), "backup.unreadable");
+    assert!(error.to_string().contains("secret"), "{error}");
+    assert_eq!(fs::read_dir(dir.join("backups")).unwrap().count(), 0, "nothing is left behind");
+    fs::remove_dir(dir.join("memory/secret"))
+        .or_else(|_| fs::remove_file(dir.join("memory/secret")))
+        .unwrap();
+    manager.create_blocking(CreateOptions::default()).unwrap();
+}
+
+#[test]
+fn an_unreadable_file_is_an_error_that_names_it() {
+    for directory in [false, true] {
+        let place = Place::new();
+        fs::create_dir(&place.backups).unwrap();
+        let secret = place.source.join("secret");
+        if directory {
+            fs::create_dir(&secret).unwrap();
+        } else {
+            fs::write(&secret, "x").unwrap();
+        }
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        child.args(["--exact", "child_creates_as_nobody"]);
+        child.env("LYRA_TEST_UNREADABLE", place.dir.path());
+        let open = |path: &Path, mode| {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap()
+        };
+        let root =
+            fs::metadata("/proc/self").map(|m| std::os::unix::fs::MetadataExt::uid(&m)).unwrap()
+                == 0;
+        if root {
+            child.uid(65_534).gid(65_534);
+            for path in [place.dir.path(), &place.source, &place.backups] {
+                open(path, 0o777);
+            }
+        }
+        open(&secret, 0o000);
+        match child.output() {
+            Ok(out) => assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stdout)),
+            Err(e) => println!("SKIPPED: the test binary can't run as another user: {e}"),
+        }
+    }
+}
+
+#[test]
+fn files_that_change_while_they_are_read_never_break_the_archive() {
+    let place = Place::new();
+    let growing = place.source.join("growing.log");
+    let shrinking = place.source.join("shrinking.bin");
+    let small = place.source.join("small.log");
+    fs::write(&growing, noise(3 << 20, 1)).unwrap();
+    fs::write(&shrinking, noise(6 << 20, 2)).unwrap();
+    fs::write(&small, "x").unwrap();
+    fs::write(place.source.join("zz-vanishing"), "x").unwrap();
+    let source = place.source.clone();
+    let touched = Arc::new(AtomicBool::new(false));
+    let once = Arc::clone(&touched);
+    // The callback runs between the reads, so each change hits its file in the middle.
+    let options = CreateOptions::default().with_progress(move |p| {
+        let name = p.path.to_str().unwrap();
+        let at = source.join(name);
+        if p.phase == lyra_backup::Phase::Write && p.bytes_done > 0 {
+            if name == "growing.log" {
+                File::options().append(true).open(&at).unwrap().write_all(b"more").unwrap();
+            } else if name == "shrinking.bin" && !once.swap(true, Ordering::Relaxed) {
+                File::options().write(true).open(&at).unwrap().set_len(1 << 20).unwrap();
+                fs::remove_file(source.join("zz-vanishing")).unwrap();
+            }
+        }
+        std::ops::ControlFlow::Continue(())
+    });
+    let manager = place.manager();
+    let made = manager.create_blocking(options).unwrap();
+    assert_eq!(made.changed, [Path::new("growing.log"), Path::new("shrinking.bin")]);
+    let vanished: Vec<_> =
+        made.skipped.iter().map(|s| (s.path.to_str().unwrap(), s.reason)).collect();
+    assert_eq!(vanished, [("zz-vanishing", SkipReason::Vanished)]);
+    assert!(made.verified && !made.is_complete());
+    assert_eq!(manager.list().unwrap().backups[0].changed_files, 2);
+    manager.restore(&made.name).to(&place.target).run_blocking().unwrap();
+    assert_eq!(fs::metadata(place.target.join("growing.log")).unwrap().len(), 3 << 20);
+    let padded = fs::read(place.target.join("shrinking.bin")).unwrap();
+    assert_eq!(padded.len(), 6 << 20);
+    assert!(padded.ends_with(&[0; 1 << 20]));
+}
+
+#[test]
+fn a_small_file_under_a_writer_is_whole_or_marked() {
+    let place = Place::new();
+    let path = place.source.join("small.log");
+    fs::write(&path, "0").unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let (stopped, at) = (Arc::clone(&stop), path.clone());
+    let writer = std::thread::spawn(move || {
+        let mut file = File::options().write(true).open(at).unwrap();
+        while !stopped.load(Ordering::Relaxed) {
+            file.seek(SeekFrom::Start(0)).unwrap();
+            file.write_all(&[b'a'; 4000]).unwrap();
+            file.seek(SeekFrom::Start(0)).unwrap();
+            file.write_all(&[b'b'; 4000]).unwrap();
+        }
+    });
+    for _ in 0..5 {
+        place.create();
+    }
+    stop.store(true, Ordering::Relaxed);
+    writer.join().unwrap();
+    for backup in place.manager().list().unwrap().backups {
+        place.manager().validate_blocking(&backup.name).unwrap();
+    }
+}
+
+/// A file system of its own, of a few megabytes, or the reason why there is none.
+struct Tmpfs(PathBuf);
+
+impl Tmpfs {
+    fn mount(at: &Path, size: &str) -> Result<Self, String> {
+        fs::create_dir_all(at).unwrap();
+        let out = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
+            .arg(at)
+            .output()
+            .map_err(|e| e.to_string())?;
+        match out.status.success() {
+            true => Ok(Self(at.to_owned())),
+            false => Err(String::from_utf8_lossy(&out.stderr).trim().to_owned()),
+        }
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_full_disk_loses_nothing_and_the_next_backup_works() {
+    let place = Place::new();
+    fs::write(place.source.join("vectors"), noise(3 << 20, 1)).unwrap();
+    let _disk = match Tmpfs::mount(&place.backups, "2m") {
+        Ok(disk) => disk,
+        Err(reason) => return println!("SKIPPED: can't mount a tmpfs ({reason}); run as root"),
+    };
+    let manager = place.manager();
+    assert_eq!(code(manager.create_blocking(CreateOptions::default())), "backup.disk_full");
+    assert_eq!(fs::read_dir(&place.backups).unwrap().count(), 0, "no half file stays");
+    fs::write(place.source.join("vectors"), noise(1 << 20, 1)).unwrap();
+    let made = place.create();
+    // The second doesn't fit beside the first, which is as good as before.
+    assert_eq!(code(manager.create_blocking(CreateOptions::default())), "backup.disk_full");
+    manager.validate_blocking(&made.name).unwrap();
+    assert_eq!(manager.list().unwrap().backups.len(), 1);
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn a_snapshot_that_does_not_fit_is_a_full_disk() {
+    let place = Place::new();
+    let db = rusqlite::Connection::open(place.source.join("memory.db")).unwrap();
+    db.execute_batch("CREATE TABLE t(b); INSERT INTO t VALUES (randomblob(3000000))").unwrap();
+    drop(db);
+    let _disk = match Tmpfs::mount(&place.backups, "1m") {
+        Ok(disk) => disk,
+        Err(reason) => return println!("SKIPPED: can't mount a tmpfs ({reason}); run as root"),
+    };
+    assert_eq!(code(place.manager().create_blocking(CreateOptions::default())), "backup.disk_full");
+    assert_eq!(fs::read_dir(&place.backups).unwrap().count(), 0, "no half copy stays");
+}
+
+#[test]
+fn a_restore_that_does_not_fit_is_refused_before_it_begins() {
+    let place = Place::new();
+    fs::write(place.source.join("zeros"), vec![0; 4 << 20]).unwrap();
+    let made = place.create();
+    let small = place.dir.path().join("small");
+    let _disk = match Tmpfs::mount(&small, "2m") {
+        Ok(disk) => disk,
+        Err(reason) => return println!("SKIPPED: can't mount a tmpfs ({reason}); run as root"),
+    };
+    let manager = place.manager();
+    let target = small.join("memory");
+    fs::create_dir(&target).unwrap();
+    fs::write(target.join("mine"), "kept").unwrap();
+    let restore = manager.restore(&made.name).to(&target);
+    assert_eq!(code(restore.clone().dry_run_blocking()), "backup.disk_full");
+    assert_eq!(code(restore.run_blocking()), "backup.disk_full");
+    assert_eq!(fs::read(target.join("mine")).unwrap(), b"kept");
+    assert_eq!(fs::read_dir(&small).unwrap().count(), 1);
+    assert_eq!(
+        code(manager.restore(&made.name).to(&small).run_blocking()),
+        "backup.bad_target",
+        "a mount point"
+    );
+}
+
+#[test]
+fn an_unusable_backup_directory_is_an_io_error() {
+    let place = Place::planted();
+    fs::write(&place.backups, "a file").unwrap();
+    let manager = place.manager();
+    assert_eq!(code(manager.create_blocking(CreateOptions::default())), "backup.io");
+    assert_eq!(code(manager.list()), "backup.io");
+    fs::remove_file(&place.backups).unwrap();
+    manager.prune_blocking(DryRun::No).unwrap();
+    assert_eq!(tree(&place.source), tree(&place.source));
+}
