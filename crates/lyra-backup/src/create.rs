@@ -100,7 +100,7 @@ pub(crate) fn create(manager: &BackupManager, options: &CreateOptions) -> Result
     let header = Header {
         format: FORMAT,
         requires: Vec::new(),
-        name: name.clone(),
+        name,
         tool: concat!("lyra-backup ", env!("CARGO_PKG_VERSION")).to_owned(),
         created,
         source: source.display().to_string(),

@@ -241,3 +241,150 @@ fn remove_previous_but(target: &Target, keep: Option<&Path>) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A target `t` with content `old`, and a staged tree with content `new`.
+    struct Bench {
+        dir: tempfile::TempDir,
+        target: Target,
+        staged: PathBuf,
+    }
+
+    impl Bench {
+        fn new(origin: Origin) -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("t");
+            fs::create_dir(&path).unwrap();
+            fs::write(path.join("who"), "old").unwrap();
+            let target = Target::resolve(&path).unwrap();
+            let kind = match origin {
+                Origin::Restore => Sibling::Restore,
+                Origin::Rollback => Sibling::Previous,
+            };
+            let staged = target.sibling(kind, "aaaaaa");
+            fs::create_dir(&staged).unwrap();
+            fs::write(staged.join("who"), "new").unwrap();
+            Self { dir, target, staged }
+        }
+
+        fn journal(&self, origin: Origin) -> Journal {
+            let journal = Journal {
+                version: 1,
+                origin,
+                staged_id: "aaaaaa".into(),
+                staged_kind: match origin {
+                    Origin::Restore => StagedKind::Restore,
+                    Origin::Rollback => StagedKind::Previous,
+                },
+                previous_id: "bbbbbb".into(),
+                new: identity(&self.staged).unwrap().unwrap(),
+                old: identity(&self.target.path).unwrap(),
+            };
+            fs::write(self.target.journal(), serde_json::to_vec(&journal).unwrap()).unwrap();
+            journal
+        }
+
+        fn content(&self) -> String {
+            fs::read_to_string(self.target.path.join("who")).unwrap()
+        }
+
+        /// The trees beside the target, by what is in them.
+        fn beside(&self) -> Vec<String> {
+            let mut found: Vec<String> = fs::read_dir(self.dir.path())
+                .unwrap()
+                .map(|e| e.unwrap().path())
+                .filter(|p| *p != self.target.path)
+                .map(|p| fs::read_to_string(p.join("who")).unwrap_or(p.display().to_string()))
+                .collect();
+            found.sort();
+            found
+        }
+    }
+
+    /// Each function goes one step further before the power fails.
+    type Steps = [fn(&Bench, &Journal); 4];
+
+    const EXCHANGED: Steps = [
+        |_, _| {},
+        |b, _| {
+            renameat_with(CWD, &b.staged, CWD, &b.target.path, RenameFlags::EXCHANGE).unwrap();
+        },
+        |b, j| fs::rename(&b.staged, j.previous(&b.target)).unwrap(),
+        |b, _| fs::remove_file(b.target.journal()).unwrap(),
+    ];
+
+    const TWO_RENAMES: Steps = [
+        |_, _| {},
+        |b, j| fs::rename(&b.target.path, j.previous(&b.target)).unwrap(),
+        |b, _| fs::rename(&b.staged, &b.target.path).unwrap(),
+        |b, _| fs::remove_file(b.target.journal()).unwrap(),
+    ];
+
+    fn after_a_crash(origin: Origin, steps: &Steps, count: usize) -> Bench {
+        let bench = Bench::new(origin);
+        let journal = bench.journal(origin);
+        for step in &steps[..count] {
+            step(&bench, &journal);
+        }
+        recover(&bench.target).unwrap();
+        recover(&bench.target).unwrap();
+        bench
+    }
+
+    #[test]
+    fn a_restore_that_crashed_at_any_step_is_undone_or_finished() {
+        for steps in [&EXCHANGED, &TWO_RENAMES] {
+            let bench = after_a_crash(Origin::Restore, steps, 1);
+            assert_eq!((bench.content(), bench.beside()), ("old".into(), vec![]));
+            for count in 2..=4 {
+                let bench = after_a_crash(Origin::Restore, steps, count);
+                assert_eq!((bench.content(), bench.beside()), ("new".into(), vec!["old".into()]));
+            }
+        }
+    }
+
+    #[test]
+    fn a_rollback_that_crashed_at_any_step_keeps_both_trees() {
+        for steps in [&EXCHANGED, &TWO_RENAMES] {
+            let bench = after_a_crash(Origin::Rollback, steps, 1);
+            assert_eq!((bench.content(), bench.beside()), ("old".into(), vec!["new".into()]));
+            for count in 2..=4 {
+                let bench = after_a_crash(Origin::Rollback, steps, count);
+                assert_eq!((bench.content(), bench.beside()), ("new".into(), vec!["old".into()]));
+            }
+        }
+    }
+
+    #[test]
+    fn the_fallback_ends_where_the_exchange_ends() {
+        let bench = Bench::new(Origin::Restore);
+        let journal = bench.journal(Origin::Restore);
+        two_renames(&bench.target, &bench.staged, &journal).unwrap();
+        settle(&bench.target, &journal).unwrap();
+        assert_eq!((bench.content(), bench.beside()), ("new".into(), vec!["old".into()]));
+    }
+
+    #[test]
+    fn a_target_that_somebody_else_replaced_is_left_alone() {
+        let bench = Bench::new(Origin::Restore);
+        bench.journal(Origin::Restore);
+        fs::rename(&bench.target.path, bench.dir.path().join("moved")).unwrap();
+        fs::create_dir(&bench.target.path).unwrap();
+        fs::write(bench.target.path.join("who"), "theirs").unwrap();
+        recover(&bench.target).unwrap();
+        assert_eq!((bench.content(), bench.beside()), ("theirs".into(), vec!["old".into()]));
+    }
+
+    #[test]
+    fn a_lost_staged_tree_brings_the_old_one_back() {
+        let bench = Bench::new(Origin::Restore);
+        let journal = bench.journal(Origin::Restore);
+        TWO_RENAMES[1](&bench, &journal);
+        fs::remove_dir_all(&bench.staged).unwrap();
+        recover(&bench.target).unwrap();
+        assert_eq!((bench.content(), bench.beside()), ("old".into(), vec![]));
+    }
+}

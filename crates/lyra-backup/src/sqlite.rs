@@ -14,6 +14,7 @@ pub(crate) enum Snapshot {
     /// It is not a database; copy it like any file.
     NotADatabase,
     /// The staging file holds a checked copy.
+    #[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "only SQLite can take one"))]
     Taken,
     /// It is a database, and no good copy can be made.
     Refused(String),
@@ -21,7 +22,7 @@ pub(crate) enum Snapshot {
 
 /// Whether a file of `size` bytes can be a database: whole pages, at least one.
 pub(crate) fn may_be_database(size: u64) -> bool {
-    size >= 512 && size % 512 == 0
+    size >= 512 && size.is_multiple_of(512)
 }
 
 /// Copies the database `source` to `staging`, as it is at one instant.

@@ -1,4 +1,5 @@
 //! No byte of an archive can change without `validate` telling it.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is how a test fails, in its helpers too")]
 
 #[path = "support/support.rs"]
 mod support;

@@ -1,4 +1,5 @@
 //! Bad input and a failing system: a clear error, nothing lost, and the next run works.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is how a test fails, in its helpers too")]
 
 #[path = "support/support.rs"]
 mod support;

@@ -1,4 +1,5 @@
 //! Archives that are made to do harm: each is refused, and nothing is written outside the target.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is how a test fails, in its helpers too")]
 
 #[path = "support/forge.rs"]
 mod forge;

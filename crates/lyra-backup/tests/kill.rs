@@ -1,4 +1,5 @@
 //! A process that is killed while it backs up or restores loses nothing.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is how a test fails, in its helpers too")]
 
 #[path = "support/support.rs"]
 mod support;

@@ -1,4 +1,5 @@
 //! What is listed, by sidecar or without, and what pruning takes and leaves.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is how a test fails, in its helpers too")]
 
 #[path = "support/support.rs"]
 mod support;

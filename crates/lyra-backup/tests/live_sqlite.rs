@@ -1,5 +1,6 @@
 //! Databases are snapshotted while they are written to, and nothing disturbs their users.
 #![cfg(feature = "sqlite")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is how a test fails, in its helpers too")]
 
 #[path = "support/support.rs"]
 mod support;

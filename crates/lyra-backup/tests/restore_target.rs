@@ -1,4 +1,5 @@
 //! Where a restore may go, what it would change, and the way back.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is how a test fails, in its helpers too")]
 
 #[path = "support/support.rs"]
 mod support;

@@ -1,4 +1,5 @@
 //! What is restored is what was backed up, whoever reads the archive.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is how a test fails, in its helpers too")]
 
 #[path = "support/support.rs"]
 mod support;
