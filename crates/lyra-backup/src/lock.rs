@@ -12,8 +12,7 @@ use crate::error::{IoAt as _, LockedSnafu, Result};
 #[derive(Debug)]
 pub(crate) struct LockFile {
     path: PathBuf,
-    // Held for its lock alone.
-    _file: File,
+    file: File,
 }
 
 impl LockFile {
@@ -44,7 +43,7 @@ impl LockFile {
                 );
                 // Only people read this; a full disk must not stop a restore here.
                 let _ = file.set_len(0).and_then(|()| file.write_all(content.as_bytes()));
-                return Ok(Self { path: path.to_owned(), _file: file });
+                return Ok(Self { path: path.to_owned(), file });
             }
         }
     }
@@ -53,6 +52,9 @@ impl LockFile {
 impl Drop for LockFile {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
+        // Closing is not enough: a child process that is just being started
+        // has a copy of the file for a moment, and would hold the lock on.
+        let _ = self.file.unlock();
     }
 }
 

@@ -19,6 +19,16 @@ pub(crate) struct Target {
     name: OsString,
 }
 
+/// The lock of the store in the target. Whoever opens the store meanwhile is refused.
+pub(crate) struct StoreLock(File);
+
+impl Drop for StoreLock {
+    fn drop(&mut self) {
+        // As in `LockFile`: a child that is being started has a copy for a moment.
+        let _ = self.0.unlock();
+    }
+}
+
 /// A directory's identity: device and inode.
 pub(crate) type Identity = (u64, u64);
 
@@ -126,9 +136,8 @@ impl Target {
 
     /// Holds the lock of the store in the target, or says who does.
     ///
-    /// Whoever opens the store now waits for this lock, so no writer slips in
-    /// between the check and the exchange.
-    pub(crate) fn lock_store(&self) -> Result<Option<File>> {
+    /// Holding it, no writer slips in between the check and the exchange.
+    pub(crate) fn lock_store(&self) -> Result<Option<StoreLock>> {
         let path = self.path.join(STORE_LOCK);
         let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
         let opened =
@@ -145,7 +154,7 @@ impl Target {
             Err(e) => return Err(e).at("open", &path),
         };
         match file.try_lock() {
-            Ok(()) => Ok(Some(file)),
+            Ok(()) => Ok(Some(StoreLock(file))),
             Err(TryLockError::WouldBlock) => {
                 TargetInUseSnafu { path: &self.path, holder: holder(&file) }.fail()
             }

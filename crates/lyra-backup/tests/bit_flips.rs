@@ -53,7 +53,7 @@ fn every_flipped_bit_of_both_ends_and_a_thousand_between_are_reported() {
         // The verdict was noted in a new sidecar; the next flip has none again.
         let _ = fs::remove_file(&sidecar);
     }
-    println!("{} of {total} flips reported", total - missed.len());
+    support::say(&format!("{} of {total} flips reported", total - missed.len()));
     assert!(missed.is_empty(), "not reported: {missed:?}");
     // The archive is what it was; the verdict about it has to follow.
     manager.validate_blocking(&name).unwrap();

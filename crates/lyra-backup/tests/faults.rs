@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use lyra_backup::{BackupManager, CreateOptions, DryRun, SkipReason};
 use lyra_errors::{Classify as _, Error, Recovery};
-use support::{Place, code, noise, tree};
+use support::{Place, code, noise, skipped, tree};
 
 #[test]
 fn missing_things_are_named() {
@@ -123,7 +123,7 @@ fn an_unreadable_file_is_an_error_that_names_it() {
         child.args(["--exact", "child_creates_as_nobody"]);
         child.env("LYRA_TEST_UNREADABLE", place.dir.path());
         let open = |path: &Path, mode| {
-            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap()
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
         };
         let root =
             fs::metadata("/proc/self").map(|m| std::os::unix::fs::MetadataExt::uid(&m)).unwrap()
@@ -137,7 +137,13 @@ fn an_unreadable_file_is_an_error_that_names_it() {
         open(&secret, 0o000);
         match child.output() {
             Ok(out) => assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stdout)),
-            Err(e) => println!("SKIPPED: the test binary can't run as another user: {e}"),
+            Err(e) => {
+                skipped(
+                    "a run as another user",
+                    &e.to_string(),
+                    "a build folder that all may read",
+                );
+            }
         }
     }
 }
@@ -190,7 +196,7 @@ fn a_small_file_under_a_writer_is_whole_or_marked() {
     let path = place.source.join("small.log");
     fs::write(&path, "0").unwrap();
     let stop = Arc::new(AtomicBool::new(false));
-    let (stopped, at) = (Arc::clone(&stop), path.clone());
+    let (stopped, at) = (Arc::clone(&stop), path);
     let writer = std::thread::spawn(move || {
         let mut file = File::options().write(true).open(at).unwrap();
         while !stopped.load(Ordering::Relaxed) {
@@ -240,7 +246,7 @@ fn a_full_disk_loses_nothing_and_the_next_backup_works() {
     fs::write(place.source.join("vectors"), noise(3 << 20, 1)).unwrap();
     let _disk = match Tmpfs::mount(&place.backups, "2m") {
         Ok(disk) => disk,
-        Err(reason) => return println!("SKIPPED: can't mount a tmpfs ({reason}); run as root"),
+        Err(reason) => return skipped("a file system of its own", &reason, "a test run as root"),
     };
     let manager = place.manager();
     assert_eq!(code(manager.create_blocking(CreateOptions::default())), "backup.disk_full");
@@ -262,7 +268,7 @@ fn a_snapshot_that_does_not_fit_is_a_full_disk() {
     drop(db);
     let _disk = match Tmpfs::mount(&place.backups, "1m") {
         Ok(disk) => disk,
-        Err(reason) => return println!("SKIPPED: can't mount a tmpfs ({reason}); run as root"),
+        Err(reason) => return skipped("a file system of its own", &reason, "a test run as root"),
     };
     assert_eq!(code(place.manager().create_blocking(CreateOptions::default())), "backup.disk_full");
     assert_eq!(fs::read_dir(&place.backups).unwrap().count(), 0, "no half copy stays");
@@ -276,7 +282,7 @@ fn a_restore_that_does_not_fit_is_refused_before_it_begins() {
     let small = place.dir.path().join("small");
     let _disk = match Tmpfs::mount(&small, "2m") {
         Ok(disk) => disk,
-        Err(reason) => return println!("SKIPPED: can't mount a tmpfs ({reason}); run as root"),
+        Err(reason) => return skipped("a file system of its own", &reason, "a test run as root"),
     };
     let manager = place.manager();
     let target = small.join("memory");

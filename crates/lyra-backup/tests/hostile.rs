@@ -131,7 +131,7 @@ fn devices_pipes_and_hard_links_are_refused() {
         // The manifest calls it a file.
         let mut forge = Forge::new();
         forge.list_file("x", b"");
-        forge.push(member("x", kind, 0o644, MTIME_NS, b""));
+        forge.push(&member("x", kind, 0o644, MTIME_NS, b""));
         assert_eq!(refused("a device", &forge.build()), "backup.corrupt");
     }
     for kind in ["char", "block", "fifo", "hardlink", ""] {
@@ -152,7 +152,7 @@ fn members_and_manifest_must_agree() {
 
     let mut unlisted = Forge::new();
     unlisted.file("x", b"one");
-    unlisted.push(member("x", EntryType::Regular, 0o644, MTIME_NS, b"two"));
+    unlisted.push(&member("x", EntryType::Regular, 0o644, MTIME_NS, b"two"));
     assert_eq!(refused("a member twice, listed once", &unlisted.build()), "backup.corrupt");
 
     let mut missing = Forge::new();
@@ -193,19 +193,19 @@ fn members_and_manifest_must_agree() {
 fn bombs_are_refused_before_they_go_off() {
     let mut pax = Forge::new();
     pax.list_file("x", b"");
-    pax.push(block(EntryType::XHeader, b"PaxHeaders/member", 0o644, 1 << 30, 0, b""));
-    pax.push(vec![b'1'; 64 << 20]);
+    pax.push(&block(EntryType::XHeader, b"PaxHeaders/member", 0o644, 1 << 30, 0, b""));
+    pax.push(&vec![b'1'; 64 << 20]);
     assert_eq!(refused("a PAX record of 1 GiB", &pax.build()), "backup.corrupt");
 
     let mut gnu = Forge::new();
     gnu.list_file("x", b"");
-    gnu.push(block(EntryType::GNULongName, b"././@LongLink", 0o644, 1 << 30, 0, b""));
-    gnu.push(vec![b'x'; 64 << 20]);
+    gnu.push(&block(EntryType::GNULongName, b"././@LongLink", 0o644, 1 << 30, 0, b""));
+    gnu.push(&vec![b'x'; 64 << 20]);
     assert_eq!(refused("a GNU name of 1 GiB", &gnu.build()), "backup.corrupt");
 
     let mut more = Forge::new();
     more.file("x", b"ten bytes.");
-    more.push(vec![0; 64 << 20]);
+    more.push(&vec![0; 64 << 20]);
     assert_eq!(refused("more content than listed", &more.build()), "backup.corrupt");
 
     let mut claimed = Forge::new();
@@ -276,7 +276,7 @@ fn what_later_versions_add_is_tolerated_or_named() {
     forge.entries[1]["xattrs"] = json!({"user.mood": "calm"});
     forge.entries[1]["consistency"] = json!("hnsw-rebuild-advised");
     let xattr = record("SCHILY.xattr.user.mood", b"calm\nand = steady");
-    forge.push(member_with("x", EntryType::Regular, 0o644, MTIME_NS, b"one", &xattr));
+    forge.push(&member_with("x", EntryType::Regular, 0o644, MTIME_NS, b"one", &xattr));
     forge.manifest["tags"] = json!(["nightly"]);
     forge.manifest["base"] = json!({"name": "other"});
     put(&place, &forge.build());
@@ -298,7 +298,7 @@ fn set_user_id_is_never_restored() {
     let mut forge = Forge::new();
     forge.list_file("x", b"one");
     forge.entries[1]["mode"] = json!(0o6755);
-    forge.push(member("x", EntryType::Regular, 0o6755, MTIME_NS, b"one"));
+    forge.push(&member("x", EntryType::Regular, 0o6755, MTIME_NS, b"one"));
     put(&place, &forge.build());
     place.manager().restore(NAME).to(&place.target).run_blocking().unwrap();
     let mode = fs::metadata(place.target.join("x")).unwrap().permissions().mode();

@@ -114,7 +114,9 @@ fn a_restore_killed_at_any_moment_leaves_the_old_tree_or_the_new() {
             left_new += 1;
         }
     }
-    println!("{killed} of {KILLS} killed in the act: {left_old} old, {left_new} new, 0 neither");
+    support::say(&format!(
+        "{killed} of {KILLS} killed in the act: {left_old} old, {left_new} new, 0 neither"
+    ));
     assert!(killed > KILLS / 3, "the moments missed: {killed}");
     // The next run works and clears up.
     let report = place.manager().restore(&made.name).to(&place.target).run_blocking().unwrap();
@@ -163,7 +165,10 @@ fn a_create_killed_at_any_moment_lists_no_half_backup() {
             manager.validate_blocking(&backup.name).unwrap();
         }
     }
-    println!("{killed} killed in the act, {} backups", manager.list().unwrap().backups.len());
+    support::say(&format!(
+        "{killed} killed in the act, {} backups",
+        manager.list().unwrap().backups.len()
+    ));
     assert!(killed > KILLS / 6, "the moments missed: {killed}");
     place.create();
     let partials = fs::read_dir(&place.backups)

@@ -105,7 +105,9 @@ fn a_database_under_write_load_restores_consistently() {
     }
     writer.kill().unwrap();
     writer.wait().unwrap();
-    println!("consistent in {consistent} of {RUNS} runs, the writer moved during {moved}");
+    support::say(&format!(
+        "consistent in {consistent} of {RUNS} runs, the writer moved during {moved}"
+    ));
     assert_eq!(consistent, RUNS);
     assert!(moved > RUNS / 2, "there was no write load: {moved}");
 }

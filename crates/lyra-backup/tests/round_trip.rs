@@ -33,7 +33,7 @@ fn a_restored_tree_equals_the_source_bit_for_bit() {
 #[test]
 fn stock_tar_lists_and_extracts_it() {
     if Command::new("zstd").arg("--version").output().is_err() {
-        println!("SKIPPED: no zstd command; apt-get install zstd");
+        support::skipped("stock tar", "no zstd command", "apt-get install zstd");
         return;
     }
     let place = Place::planted();
@@ -72,7 +72,11 @@ fn python_reads_it_as_well() {
     if Command::new("python3").arg("--version").output().is_err()
         || Command::new("zstd").arg("--version").output().is_err()
     {
-        println!("SKIPPED: no python3 or no zstd command; apt-get install python3 zstd");
+        support::skipped(
+            "python tarfile",
+            "no python3 or no zstd command",
+            "apt-get install python3 zstd",
+        );
         return;
     }
     let place = Place::planted();

@@ -42,12 +42,12 @@ impl Forge {
     pub(crate) fn directory(&mut self, path: &str) {
         self.list(json!({"path": path, "type": "directory", "mode": 0o755, "mtime_ns": MTIME_NS}));
         let shown = if path == "." { "" } else { path };
-        self.push(member(shown, EntryType::Directory, 0o755, MTIME_NS, b""));
+        self.push(&member(shown, EntryType::Directory, 0o755, MTIME_NS, b""));
     }
 
     pub(crate) fn file(&mut self, path: &str, content: &[u8]) {
         self.list_file(path, content);
-        self.push(member(path, EntryType::Regular, 0o644, MTIME_NS, content));
+        self.push(&member(path, EntryType::Regular, 0o644, MTIME_NS, content));
     }
 
     pub(crate) fn list_file(&mut self, path: &str, content: &[u8]) {
@@ -57,15 +57,15 @@ impl Forge {
 
     pub(crate) fn link(&mut self, path: &str, target: &str) {
         self.list(json!({"path": path, "type": "symlink", "mode": 0o777, "mtime_ns": MTIME_NS, "target": target}));
-        self.push(member(path, EntryType::Symlink, 0o777, MTIME_NS, target.as_bytes()));
+        self.push(&member(path, EntryType::Symlink, 0o777, MTIME_NS, target.as_bytes()));
     }
 
     pub(crate) fn list(&mut self, entry: Value) {
         self.entries.push(entry);
     }
 
-    pub(crate) fn push(&mut self, bytes: Vec<u8>) {
-        self.frames.last_mut().unwrap().extend_from_slice(&bytes);
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        self.frames.last_mut().unwrap().extend_from_slice(bytes);
     }
 
     pub(crate) fn build(&self) -> Vec<u8> {

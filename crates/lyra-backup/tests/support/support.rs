@@ -83,7 +83,7 @@ pub(crate) fn noise(len: usize, seed: u64) -> Vec<u8> {
     bytes
 }
 
-/// SplitMix64: small, and enough for choosing places and moments.
+/// `SplitMix64`: small, and enough for choosing places and moments.
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
@@ -107,7 +107,7 @@ impl Random {
                 .unwrap()
         };
         let seed = seed.unwrap_or_else(fresh);
-        println!("seed: LYRA_SEED={seed}");
+        say(&format!("seed: LYRA_SEED={seed}"));
         Self(seed)
     }
 }
@@ -177,6 +177,17 @@ impl Drop for Place {
             .arg(self.dir.path())
             .status();
     }
+}
+
+/// One line that the harness can't swallow.
+pub(crate) fn say(line: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Says that a part of a test could not run, and how to make it run.
+pub(crate) fn skipped(name: &str, reason: &str, remedy: &str) {
+    say(&format!("SKIPPED {name}: {reason}; get it with {remedy}"));
 }
 
 /// The code of a failure, and a panic where there was none.
