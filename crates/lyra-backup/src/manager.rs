@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,11 +10,13 @@ use jiff::Timestamp;
 
 use crate::clock::{Clock, SystemClock};
 use crate::create::{self, CreateOptions};
+use crate::durable::sync_dir;
 use crate::error::{
     EmptyPolicySnafu, InvalidArgumentSnafu, IoAt as _, NotFoundSnafu, Result, SourceSnafu,
 };
 use crate::list::{self, Listing};
 use crate::name::{ARCHIVE_SUFFIX, check_name, check_prefix};
+use crate::progress::{Observer, Progress};
 use crate::prune::{self, DryRun, PruneReport};
 use crate::report::CreateReport;
 use crate::restore::RestoreFrom;
@@ -76,9 +79,8 @@ impl BackupManager {
     /// for a file that can't be read, `backup.disk_full`, `backup.cancelled` from the progress
     /// callback, `backup.invalid_argument` when the source lies inside the
     /// backup directory. Nothing is left behind after any of them.
+    #[expect(clippy::needless_pass_by_value, reason = "the asynchronous twin will need to own it")]
     pub fn create_blocking(&self, options: CreateOptions) -> Result<CreateReport> {
-        // Taken by value, so that the asynchronous twin can have the same signature.
-        let options = options;
         create::create(self, &options)
     }
 
@@ -100,7 +102,20 @@ impl BackupManager {
     /// `backup.not_found`; `backup.corrupt` with the first thing that is wrong;
     /// `backup.newer_format` and `backup.unsafe_member`.
     pub fn validate_blocking(&self, name: &str) -> Result<ValidationReport> {
-        validate::validate(self, name)
+        validate::validate(self, name, &Observer::default())
+    }
+
+    /// [`validate_blocking`](Self::validate_blocking) with a callback, at
+    /// least once per member. `ControlFlow::Break` stops it.
+    ///
+    /// # Errors
+    /// As without the callback, and `backup.cancelled`.
+    pub fn validate_with_progress_blocking(
+        &self,
+        name: &str,
+        callback: impl Fn(&Progress<'_>) -> ControlFlow<()> + Send + Sync + 'static,
+    ) -> Result<ValidationReport> {
+        validate::validate(self, name, &Observer::new(callback))
     }
 
     /// Starts to describe a restore of the backup `name`. Nothing happens
@@ -167,8 +182,13 @@ impl BackupManager {
     /// The backup directory without links in its path, made if it is missing.
     pub(crate) fn open_backup_dir(&self) -> Result<PathBuf> {
         let dir = &self.backup_dir;
+        let fresh = !dir.exists();
         fs::create_dir_all(dir).at("create", dir)?;
         let resolved = fs::canonicalize(dir).at("open", dir)?;
+        if let (true, Some(parent)) = (fresh, resolved.parent()) {
+            // A backup is no safer than the name of the directory it lies in.
+            sync_dir(parent)?;
+        }
         if self.resolve_source()?.starts_with(&resolved) {
             return InvalidArgumentSnafu {
                 what: format!("the source {}", self.source.display()),

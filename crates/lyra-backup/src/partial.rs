@@ -1,6 +1,6 @@
 //! The archive while it is being written: invisible to `list`, gone when its writer is.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,9 @@ use crate::name::{ARCHIVE_SUFFIX, prefix_of};
 
 /// What a pruned archive is called between its renaming and its removal.
 pub(crate) const TRASH_PREFIX: &str = ".trash-";
+
+/// Each try can only be lost to a sweep that began before it, and those are few.
+const SWEPT_TRIES: u32 = 100;
 
 /// An unpublished archive. Dropping it removes it.
 #[derive(Debug)]
@@ -26,19 +29,25 @@ pub(crate) struct Partial {
 impl Partial {
     pub(crate) fn create(dir: &Path, name: &str) -> Result<Self> {
         let path = dir.join(format!(".{name}.partial-{}", std::process::id()));
-        let file = File::options()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)
-            .at("create", &path)?;
-        file.try_lock().map_err(io::Error::from).at("lock", &path)?;
-        // A sweep of another process may have taken it in between.
-        if !same_file(&file, &path).at("open", &path)? {
-            return LockedSnafu { path }.fail();
+        // Before it is locked, another process's sweep may take it for a dead one's.
+        for _ in 0..SWEPT_TRIES {
+            let file = File::options()
+                .read(true)
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&path)
+                .at("create", &path)?;
+            match file.try_lock() {
+                Ok(()) if same_file(&file, &path).at("open", &path)? => {
+                    let (dir, name) = (dir.to_owned(), name.to_owned());
+                    return Ok(Self { dir, path, name, file, published: false });
+                }
+                Ok(()) | Err(TryLockError::WouldBlock) => remove_if_there(&path)?,
+                Err(TryLockError::Error(e)) => return Err(e).at("lock", &path),
+            }
         }
-        Ok(Self { dir: dir.to_owned(), path, name: name.to_owned(), file, published: false })
+        LockedSnafu { path }.fail()
     }
 
     pub(crate) fn file(&self) -> &File {

@@ -32,19 +32,23 @@ pub struct ValidationReport {
     pub took: Duration,
 }
 
-pub(crate) fn validate(manager: &BackupManager, name: &str) -> Result<ValidationReport> {
+pub(crate) fn validate(
+    manager: &BackupManager,
+    name: &str,
+    observer: &Observer,
+) -> Result<ValidationReport> {
     let path = manager.archive_path(name)?;
-    let outcome = read_all(&path);
+    let outcome = read_all(&path, observer);
     let name = check_name(name)?;
     note(manager, name, &path, &outcome);
     outcome.map(|(report, _)| report)
 }
 
-fn read_all(path: &Path) -> Result<(ValidationReport, Sidecar)> {
+fn read_all(path: &Path, observer: &Observer) -> Result<(ValidationReport, Sidecar)> {
     let started = Instant::now();
     let archive = Archive::open(path)?;
     let totals = archive.manifest.totals;
-    let mut counter = Observer::default().counter(Phase::Verify, totals.members(), totals.bytes);
+    let mut counter = observer.counter(Phase::Verify, totals.members(), totals.bytes);
     let checked = archive.decode(&mut Discard, &mut counter)?;
     let mut sidecar = Sidecar::of_archive(&archive);
     sidecar.archive_blake3 = Some(checked.archive_digest);

@@ -169,3 +169,31 @@ fn progress_is_told_and_can_stop_the_work() {
     assert_eq!(support::code(stopped), "backup.cancelled");
     assert!(!place.target.exists() && place.siblings().is_empty());
 }
+
+#[test]
+fn many_may_back_up_and_prune_in_one_directory_at_once() {
+    let place = Place::planted();
+    let manager = place.manager();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..5 {
+                    manager.create_blocking(CreateOptions::default()).unwrap();
+                    // Another one may be at it, which is told at once.
+                    let _ = manager.prune_blocking(lyra_backup::DryRun::No);
+                }
+            });
+        }
+    });
+    let listing = manager.list().unwrap();
+    assert_eq!((listing.backups.len(), listing.unknown.len()), (20, 0));
+    let progressed = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let told = std::sync::Arc::clone(&progressed);
+    manager
+        .validate_with_progress_blocking(&listing.backups[7].name, move |_| {
+            told.store(true, std::sync::atomic::Ordering::Relaxed);
+            std::ops::ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert!(progressed.load(std::sync::atomic::Ordering::Relaxed));
+}
