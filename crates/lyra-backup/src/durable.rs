@@ -16,14 +16,14 @@ pub(crate) fn sync_dir(dir: &Path) -> Result<()> {
 }
 
 /// Replaces `path` by a file with these bytes; a reader sees the old or the new.
-pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".tmp-{}", crate::name::random_id()));
-    let temporary = Path::new(&temporary);
+/// A crash may leave `temporary`, which has to have a name that a sweep knows.
+pub(crate) fn write_atomically(path: &Path, temporary: &Path, bytes: &[u8]) -> Result<()> {
     let written = File::options()
         .write(true)
-        .create_new(true)
+        .create(true)
+        .truncate(true)
         .mode(0o600)
+        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
         .open(temporary)
         .and_then(|mut file| {
             file.write_all(bytes)?;
@@ -56,6 +56,14 @@ pub(crate) fn rename_dir_no_replace(from: &Path, to: &Path) -> Result<()> {
             fs::rename(from, to).at("rename", to)
         }
         other => other.at("rename", to),
+    }
+}
+
+/// Removes a file; an absent one is fine.
+pub(crate) fn remove_if_there(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e).at("remove", path),
+        _ => Ok(()),
     }
 }
 

@@ -11,6 +11,9 @@ pub(crate) const ARCHIVE_SUFFIX: &str = ".tar.zst";
 /// What the cached summary beside it ends in.
 pub(crate) const SIDECAR_SUFFIX: &str = ".json";
 
+/// What the name of a summary that is being written has between name and random part.
+pub(crate) const SIDECAR_DRAFT: &str = ".json.tmp-";
+
 /// No vowels that spell words and no letters that look like digits: Crockford's alphabet.
 const BASE32: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 

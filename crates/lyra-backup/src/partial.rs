@@ -5,10 +5,10 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::durable::{rename_file_no_replace, sync_dir};
+use crate::durable::{remove_if_there, rename_file_no_replace, sync_dir};
 use crate::error::{IoAt as _, LockedSnafu, Result};
 use crate::lock::same_file;
-use crate::name::{ARCHIVE_SUFFIX, prefix_of};
+use crate::name::{ARCHIVE_SUFFIX, SIDECAR_DRAFT, prefix_of};
 
 /// What a pruned archive is called between its renaming and its removal.
 pub(crate) const TRASH_PREFIX: &str = ".trash-";
@@ -94,7 +94,7 @@ pub(crate) fn sweep(dir: &Path) -> Result<()> {
             continue;
         };
         let path = entry.path();
-        if is_trash(file_name) {
+        if is_trash(file_name) || is_sidecar_draft(file_name) {
             remove_if_there(&path)?;
         } else if is_partial(file_name) {
             sweep_partial(&path)?;
@@ -129,6 +129,14 @@ fn is_trash(file_name: &str) -> bool {
         .is_some_and(|name| prefix_of(name).is_some())
 }
 
+/// A writer that is alive loses its cached summary by this, and nothing else.
+fn is_sidecar_draft(file_name: &str) -> bool {
+    file_name
+        .strip_prefix('.')
+        .and_then(|rest| rest.rsplit_once(SIDECAR_DRAFT))
+        .is_some_and(|(name, _)| prefix_of(name).is_some())
+}
+
 fn is_partial(file_name: &str) -> bool {
     let plain = file_name.strip_suffix(".staging").unwrap_or(file_name);
     let Some((name, pid)) = plain.strip_prefix('.').and_then(|rest| rest.rsplit_once(".partial-"))
@@ -136,13 +144,6 @@ fn is_partial(file_name: &str) -> bool {
         return false;
     };
     prefix_of(name).is_some() && !pid.is_empty() && pid.bytes().all(|b| b.is_ascii_digit())
-}
-
-fn remove_if_there(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e).at("remove", path),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]
@@ -158,13 +159,14 @@ mod tests {
         let staging = dir.path().join(format!(".{NAME}.partial-1.staging"));
         let trash = dir.path().join(format!(".trash-{NAME}.tar.zst"));
         let strange = dir.path().join(".notes.partial-1");
-        for path in [&dead, &staging, &trash, &strange] {
+        let draft = dir.path().join(format!(".{NAME}.json.tmp-abcdef"));
+        for path in [&dead, &staging, &trash, &draft, &strange] {
             fs::write(path, b"x").unwrap();
         }
         let living = Partial::create(dir.path(), NAME).unwrap();
         fs::write(living.staging_path(), b"x").unwrap();
         sweep(dir.path()).unwrap();
-        assert!(!dead.exists() && !staging.exists() && !trash.exists());
+        assert!(!dead.exists() && !staging.exists() && !trash.exists() && !draft.exists());
         assert!(strange.exists() && living.path().exists() && living.staging_path().exists());
         let paths = (living.path().to_owned(), living.staging_path());
         drop(living);

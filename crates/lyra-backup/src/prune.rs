@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use crate::durable::sync_dir;
+use crate::durable::{remove_if_there, sync_dir};
 use crate::error::{EmptyPolicySnafu, IoAt as _, Result};
 use crate::list::{BackupInfo, BackupStatus, list};
 use crate::lock::LockFile;
@@ -112,10 +112,7 @@ fn remove(dir: &Path, name: &str) -> Result<()> {
         other => other.at("remove", &archive)?,
     }
     for path in [dir.join(format!("{name}{SIDECAR_SUFFIX}")), trash] {
-        match fs::remove_file(&path) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e).at("remove", &path),
-            _ => {}
-        }
+        remove_if_there(&path)?;
     }
     Ok(())
 }

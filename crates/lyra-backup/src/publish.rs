@@ -11,7 +11,9 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-use crate::durable::{remove_tree, rename_dir_no_replace, sync_dir, write_atomically};
+use crate::durable::{
+    remove_if_there, remove_tree, rename_dir_no_replace, sync_dir, write_atomically,
+};
 use crate::error::{BadTargetSnafu, IoAt as _, JournalSnafu, NoPreviousSnafu, Result};
 use crate::name::random_id;
 use crate::target::{Identity, Sibling, Target, identity};
@@ -115,7 +117,7 @@ pub(crate) fn exchange(target: &Target, staged: &Path, origin: Origin) -> Result
     };
     let path = target.journal();
     let json = serde_json::to_vec(&journal).expect("a journal has no failing serialiser");
-    write_atomically(&path, &json)?;
+    write_atomically(&path, &target.journal_draft(), &json)?;
     let swapped = swap(target, staged, &journal);
     if swapped.is_err() {
         // Nothing moved, or the fallback moved one tree: the journal decides.
@@ -190,6 +192,8 @@ pub(crate) fn recover(target: &Target) -> Result<()> {
             end_journal(target)?;
         }
     }
+    // A journal that was never finished moved nothing.
+    remove_if_there(&target.journal_draft())?;
     // No journal names them any more: trees that were never finished, or were on their way out.
     if read_journal(target)?.is_none() {
         for leftover in target.siblings(Sibling::Restore)? {

@@ -13,7 +13,7 @@ use crate::archive::Archive;
 use crate::durable::write_atomically;
 use crate::error::Result;
 use crate::format::manifest::{Consistency, Digest, EntryKind, Manifest, Totals};
-use crate::name::SIDECAR_SUFFIX;
+use crate::name::{SIDECAR_DRAFT, SIDECAR_SUFFIX, random_id};
 
 /// Larger than any sidecar that this crate writes.
 const SIDECAR_LIMIT: u64 = 1 << 20;
@@ -113,7 +113,8 @@ impl Sidecar {
         let document = json!({ "summary": summary, "blake3": blake3 });
         let text = format!("{document:#}\n");
         let path = dir.join(format!("{}{SIDECAR_SUFFIX}", self.name));
-        write_atomically(&path, text.as_bytes())
+        let draft = dir.join(format!(".{}{SIDECAR_DRAFT}{}", self.name, random_id()));
+        write_atomically(&path, &draft, text.as_bytes())
     }
 }
 

@@ -114,6 +114,10 @@ impl Target {
         self.sibling_file("restore-journal")
     }
 
+    pub(crate) fn journal_draft(&self) -> PathBuf {
+        self.sibling_file("restore-journal.tmp")
+    }
+
     pub(crate) fn sibling(&self, kind: Sibling, id: &str) -> PathBuf {
         self.sibling_file(&format!("{}{id}", kind.infix()))
     }

@@ -59,10 +59,23 @@ fn undisturbed(place: &Place, role: &str, name: &str) -> Duration {
 
 /// Kills the role after a part of its time; says whether it was still running.
 fn kill_after(place: &Place, role: &str, name: &str, wait: Duration) -> bool {
-    let mut child = spawn(place, role, name);
+    kill(spawn(place, role, name), wait)
+}
+
+fn kill(mut child: Child, wait: Duration) -> bool {
     std::thread::sleep(wait);
     child.kill().unwrap();
     child.wait().unwrap().signal().is_some()
+}
+
+/// Kills the role soon after its journal appears, which is when trees move.
+fn kill_in_the_exchange(place: &Place, role: &str, name: &str, wait: Duration) -> bool {
+    let mut child = spawn(place, role, name);
+    let journal = place.dir.path().join(".restored.restore-journal");
+    while !journal.exists() && child.try_wait().unwrap().is_none() {
+        std::thread::yield_now();
+    }
+    kill(child, wait)
 }
 
 fn random_wait(random: &mut Random, whole: Duration) -> Duration {
@@ -107,13 +120,18 @@ fn a_restore_killed_at_any_moment_leaves_the_old_tree_or_the_new() {
             }
         }
         let old = tree(&place.target);
-        let wait = random_wait(&mut random, whole);
-        killed += usize::from(kill_after(&place, "restore", &made.name, wait));
+        let (name, in_the_exchange) = (&made.name, rounds % 2 == 0);
+        killed += usize::from(if in_the_exchange {
+            let wait = Duration::from_micros(random.below(4000) as u64);
+            kill_in_the_exchange(&place, "restore", name, wait)
+        } else {
+            kill_after(&place, "restore", name, random_wait(&mut random, whole))
+        });
         let found = tree(&place.target);
         if found == old {
             left_old += 1;
         } else {
-            assert!(found == new, "neither the old tree nor the new after {wait:?}");
+            assert!(found == new, "neither the old tree nor the new in round {rounds}");
             left_new += 1;
         }
     }
