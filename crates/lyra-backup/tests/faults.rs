@@ -259,6 +259,45 @@ fn a_full_disk_loses_nothing_and_the_next_backup_works() {
     assert_eq!(manager.list().unwrap().backups.len(), 1);
 }
 
+#[test]
+fn wherever_the_disk_gets_full_there_is_a_whole_backup_or_none() {
+    let place = Place::new();
+    fs::write(place.source.join("vectors"), noise(200_000, 1)).unwrap();
+    for i in 0..200 {
+        fs::write(place.source.join(format!("journal-{i}")), noise(100, i)).unwrap();
+    }
+    let disk = match Tmpfs::mount(&place.backups, "1m") {
+        Ok(disk) => disk,
+        Err(reason) => {
+            return skipped("a file system of its own", &reason, "a test run as root");
+        }
+    };
+    let manager = place.manager();
+    let size = usize::try_from(place.create().archive_bytes).unwrap();
+    let (mut full, mut whole) = (0, 0);
+    // One block more room each time, from a quarter of the archive to a little more than all of it.
+    for room in (size / 4..size + 6 * 4096).step_by(8192) {
+        for entry in fs::read_dir(&disk.0).unwrap() {
+            fs::remove_file(entry.unwrap().path()).unwrap();
+        }
+        fs::write(disk.0.join("ballast"), vec![0; (1 << 20) - room.next_multiple_of(4096)])
+            .unwrap();
+        let made = manager.create_blocking(CreateOptions::default());
+        let listing = manager.list().unwrap();
+        assert_eq!(listing.unknown.len(), 1, "the ballast alone");
+        if let Ok(made) = made {
+            whole += 1;
+            manager.validate_blocking(&made.name).unwrap();
+        } else {
+            full += 1;
+            assert_eq!(code(made), "backup.disk_full");
+            assert!(listing.backups.is_empty());
+            assert_eq!(fs::read_dir(&disk.0).unwrap().count(), 1, "nothing is left behind");
+        }
+    }
+    assert!(full > 10 && whole > 0, "{full} full, {whole} whole");
+}
+
 #[cfg(feature = "sqlite")]
 #[test]
 fn a_snapshot_that_does_not_fit_is_a_full_disk() {

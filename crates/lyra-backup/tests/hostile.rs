@@ -268,6 +268,51 @@ fn the_layout_has_one_form_only() {
     assert_eq!(refused("noise", &support::noise(5000, 1)), "backup.corrupt");
 }
 
+/// Archives with right digests and a few wrong bytes anywhere below them.
+#[test]
+fn mutated_archives_neither_panic_nor_escape() {
+    let place = Place::in_memory();
+    let mut forge = Forge::new();
+    forge.directory("a");
+    forge.file("a/notes", b"woke up");
+    forge.link("a/l", "notes");
+    let decoded = zstd::decode_all(forge.build().as_slice()).unwrap();
+    let split = forge.frames[0].len();
+    let manager = place.manager();
+    let before = surroundings(&place);
+    let mut random = support::Random::seeded();
+    let mut sound = 0;
+    for round in 0..2000 {
+        let mut bytes = decoded.clone();
+        for _ in 0..=random.below(3) {
+            // Mostly in the manifest, which decides everything.
+            let at = if random.below(4) == 0 {
+                random.below(split)
+            } else {
+                split + random.below(bytes.len() - split)
+            };
+            bytes[at] = match random.below(4) {
+                0 => u8::try_from(random.below(256)).unwrap(),
+                1 => b"0129./\\\"{}[]-e"[random.below(14)],
+                _ => bytes[at] ^ (1 << random.below(8)),
+            };
+        }
+        put(&place, &seal(&[bytes[..split].to_vec(), bytes[split..].to_vec()], None));
+        let valid = manager.validate_blocking(NAME).is_ok();
+        let restored = manager.restore(NAME).to(&place.target).run_blocking().is_ok();
+        assert!(valid || !restored, "round {round}: restored what does not validate");
+        sound += usize::from(valid);
+        if restored {
+            fs::remove_dir_all(&place.target).unwrap();
+            for previous in place.siblings() {
+                fs::remove_dir_all(place.dir.path().join(previous)).unwrap();
+            }
+        }
+        assert_eq!(surroundings(&place), before, "round {round}");
+    }
+    support::say(&format!("{sound} of 2000 mutants are sound archives of something else"));
+}
+
 #[test]
 fn what_later_versions_add_is_tolerated_or_named() {
     let place = Place::new();
