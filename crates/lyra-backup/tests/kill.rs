@@ -63,7 +63,7 @@ fn kill_after(place: &Place, role: &str, name: &str, wait: Duration) -> bool {
 }
 
 fn kill(mut child: Child, wait: Duration) -> bool {
-    std::thread::sleep(wait);
+    std::thread::sleep(wait); // tidy: sleep - the moment of the kill is what is random here
     child.kill().unwrap();
     child.wait().unwrap().signal().is_some()
 }

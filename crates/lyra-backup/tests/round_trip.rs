@@ -197,3 +197,18 @@ fn many_may_back_up_and_prune_in_one_directory_at_once() {
         .unwrap();
     assert!(progressed.load(std::sync::atomic::Ordering::Relaxed));
 }
+
+#[cfg(not(feature = "sqlite"))]
+#[test]
+fn without_the_feature_a_database_is_copied_and_told() {
+    let place = Place::new();
+    let mut database = b"SQLite format 3\0".to_vec();
+    database.resize(4096, 1);
+    fs::write(place.source.join("memory.db"), &database).unwrap();
+    fs::write(place.source.join("memory.db-wal"), "kept").unwrap();
+    let made = place.create();
+    assert_eq!(made.sqlite_unsnapshotted[0].0, std::path::Path::new("memory.db"));
+    assert!(!made.is_complete());
+    place.manager().restore(&made.name).to(&place.target).run_blocking().unwrap();
+    assert_eq!(tree(&place.target), tree(&place.source));
+}
