@@ -8,7 +8,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::error::{IoAt as _, Result};
-use crate::format::manifest::{Consistency, Entry, EntryKind, Manifest};
+use crate::format::entry::{Consistency, Entry, EntryKind};
+use crate::format::manifest::Manifest;
 use crate::source_file::mtime_ns;
 use crate::walk::{FoundKind, walk};
 

@@ -1,6 +1,8 @@
 //! Archive format 1, as `FORMAT.md` writes it down.
 
 pub(crate) mod base64;
+pub(crate) mod digest;
+pub(crate) mod entry;
 pub(crate) mod frame;
 pub(crate) mod manifest;
 pub(crate) mod member;

@@ -12,7 +12,9 @@ use serde_json::{Value, json};
 use crate::archive::Archive;
 use crate::durable::write_atomically;
 use crate::error::Result;
-use crate::format::manifest::{Consistency, Digest, EntryKind, Manifest, Totals};
+use crate::format::digest::Digest;
+use crate::format::entry::{Consistency, EntryKind};
+use crate::format::manifest::{Manifest, Totals};
 use crate::name::{SIDECAR_DRAFT, SIDECAR_SUFFIX, random_id};
 
 /// Larger than any sidecar that this crate writes.

@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use crate::archive::MemberSink;
 use crate::durable::{remove_tree, sync_dir};
 use crate::error::{CorruptSnafu, IoAt as _, Result};
-use crate::format::manifest::{Consistency, Entry, EntryKind};
+use crate::format::entry::{Consistency, Entry, EntryKind};
 use crate::sqlite::quick_check;
 
 /// Finished files wait here to be synced, so that the kernel can write them
