@@ -27,13 +27,12 @@ use crate::target::{Identity, Sibling, Target, identity};
 /// `backup.locked`, `backup.bad_target`, `backup.io`.
 pub fn rollback_blocking(target: impl AsRef<Path>) -> Result<()> {
     let target = Target::resolve(target.as_ref())?;
-    let previous = |target: &Target| newest_previous(target);
     if !target.parent().is_dir() {
-        previous(&target)?;
+        newest_previous(&target)?;
     }
     let _lock = target.lock()?;
     recover(&target)?;
-    let kept = previous(&target)?;
+    let kept = newest_previous(&target)?;
     let _store = target.lock_store()?;
     exchange(&target, &kept, Origin::Rollback)?;
     Ok(())
@@ -118,13 +117,15 @@ pub(crate) fn exchange(target: &Target, staged: &Path, origin: Origin) -> Result
     let path = target.journal();
     let json = serde_json::to_vec(&journal).expect("a journal has no failing serialiser");
     write_atomically(&path, &target.journal_draft(), &json)?;
-    let swapped = swap(target, staged, &journal);
-    if swapped.is_err() {
+    if let Err(failed) = swap(target, staged, &journal) {
         // Nothing moved, or the fallback moved one tree: the journal decides.
         recover(target)?;
-        swapped?;
+        if identity(&target.path)? != Some(journal.new) {
+            return Err(failed);
+        }
+    } else {
+        settle(target, &journal)?;
     }
-    settle(target, &journal)?;
     Ok(journal.old.map(|_| journal.previous(target)))
 }
 
@@ -161,8 +162,13 @@ fn settle(target: &Target, journal: &Journal) -> Result<()> {
         rename_dir_no_replace(&staged, &previous)?;
         sync_dir(target.parent())?;
     }
-    remove_previous_but(target, Some(&previous))?;
-    end_journal(target)
+    // The new tree is in place and the old one has its name: what an older one
+    // holds on with is no failure of this restore. The journal stays, so that
+    // the next start tries again and knows which of the kept trees is the last.
+    match remove_previous_but(target, Some(&previous)) {
+        Ok(()) => end_journal(target),
+        Err(_) => Ok(()),
+    }
 }
 
 /// Finishes or undoes what a killed restore or rollback began, and removes
@@ -224,7 +230,14 @@ fn end_journal(target: &Target) -> Result<()> {
     sync_dir(target.parent())
 }
 
+/// The tree that the last restore or rollback replaced.
 fn newest_previous(target: &Target) -> Result<PathBuf> {
+    if let Some(journal) = read_journal(target)? {
+        let previous = journal.previous(target);
+        if identity(&previous)?.is_some() {
+            return Ok(previous);
+        }
+    }
     let kept =
         if target.parent().is_dir() { target.siblings(Sibling::Previous)? } else { Vec::new() };
     match kept.into_iter().next() {
@@ -368,6 +381,20 @@ mod tests {
         let journal = bench.journal(Origin::Restore);
         two_renames(&bench.target, &bench.staged, &journal).unwrap();
         settle(&bench.target, &journal).unwrap();
+        assert_eq!((bench.content(), bench.beside()), ("new".into(), vec!["old".into()]));
+    }
+
+    #[test]
+    fn the_journal_tells_the_last_of_two_kept_trees() {
+        let bench = Bench::new(Origin::Restore);
+        let journal = bench.journal(Origin::Restore);
+        for id in ["000000", "zzzzzz"] {
+            fs::create_dir(bench.target.sibling(Sibling::Previous, id)).unwrap();
+        }
+        EXCHANGED[1](&bench, &journal);
+        EXCHANGED[2](&bench, &journal);
+        assert_eq!(newest_previous(&bench.target).unwrap(), journal.previous(&bench.target));
+        recover(&bench.target).unwrap();
         assert_eq!((bench.content(), bench.beside()), ("new".into(), vec!["old".into()]));
     }
 

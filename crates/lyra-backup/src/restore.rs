@@ -140,7 +140,8 @@ impl Restore<'_> {
     /// `backup.unsafe_member` for the archive; `backup.bad_target`,
     /// `backup.target_in_use`, `backup.locked`, `backup.journal` and
     /// `backup.disk_full` for the target; `backup.cancelled`; `backup.io`. The
-    /// target is what it was after any of them.
+    /// target is what it was after any of them, save for a `backup.io` that
+    /// says "sync": then the new tree is in place, and may not outlive a power failure.
     pub fn run_blocking(self) -> Result<RestoreReport> {
         let started = Instant::now();
         let (archive, target) = self.open()?;
