@@ -2,6 +2,8 @@
 
 use std::sync::OnceLock;
 
+use lyra_errors::AlreadySet;
+
 use crate::BackupManager;
 
 static GLOBAL: OnceLock<BackupManager> = OnceLock::new();
@@ -19,15 +21,3 @@ pub fn try_global() -> Option<&'static BackupManager> {
 pub fn set_global(manager: BackupManager) -> Result<(), AlreadySet<BackupManager>> {
     GLOBAL.set(manager).map_err(AlreadySet)
 }
-
-/// A process-wide value had been set before; this is the one that came too late.
-#[derive(Debug)]
-pub struct AlreadySet<T>(pub T);
-
-impl<T> std::fmt::Display for AlreadySet<T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a process-wide value was already set")
-    }
-}
-
-impl<T: std::fmt::Debug> std::error::Error for AlreadySet<T> {}

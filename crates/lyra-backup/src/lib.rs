@@ -36,7 +36,7 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use create::{CreateOptions, Verify};
 pub use diff::RestoreDiff;
 pub use error::{BackupError, CODES};
-pub use global::{AlreadySet, set_global, try_global};
+pub use global::{set_global, try_global};
 pub use jiff::{SignedDuration, Timestamp};
 pub use list::{BackupInfo, BackupStatus, Listing, UnknownFile};
 pub use manager::{BackupManager, BackupManagerBuilder};

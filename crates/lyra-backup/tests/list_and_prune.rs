@@ -216,7 +216,7 @@ fn the_first_process_wide_manager_wins() {
     assert!(lyra_backup::try_global().is_none());
     lyra_backup::set_global(place.manager()).unwrap();
     let other = BackupManager::builder("elsewhere", "nowhere").build().unwrap();
-    let lyra_backup::AlreadySet(back) = lyra_backup::set_global(other).unwrap_err();
+    let lyra_errors::AlreadySet(back) = lyra_backup::set_global(other).unwrap_err();
     assert_eq!(back.source(), std::path::Path::new("elsewhere"));
     assert_eq!(lyra_backup::try_global().unwrap().source(), place.source);
 }
