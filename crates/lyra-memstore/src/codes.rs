@@ -58,6 +58,8 @@ codes! {
         "look at the cause; the store is as it was before";
     IO = "memstore.io",
         "check that the path exists and may be used";
+    MOVED = "memstore.moved",
+        "open the store again; what was not acknowledged is not in it";
     UNSUPPORTED_FILE = "memstore.unsupported_file",
         "give .jsonl, .ndjson, .json, .md, .markdown or .txt files, or folders of them";
 }

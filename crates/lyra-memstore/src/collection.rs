@@ -1,11 +1,11 @@
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashMap};
 use std::io::Write;
 use std::path::PathBuf;
 
 use rusqlite::{Connection, params};
 use snafu::{ResultExt, ensure};
 
-use crate::error::{InvalidQuerySnafu, IoSnafu, MemoryError};
+use crate::error::{CollectionNotFoundSnafu, ExportSnafu, InvalidQuerySnafu, MemoryError};
 use crate::fault::Faults;
 use crate::import::{ImportOptions, ImportProgress, ImportReport};
 use crate::prepare::prepare;
@@ -57,7 +57,7 @@ impl Collection {
     /// [`MemoryStore::begin`].
     pub fn add(&self, entries: impl Into<Vec<Entry>>) -> Result<Vec<String>, MemoryError> {
         let prepared = self.prepare(entries.into())?;
-        self.store.transaction(|tx| tx.add_prepared(&self.name, &prepared))
+        self.store.transaction(|tx| tx.add_prepared(self, &prepared))
     }
 
     /// Changes one entry or many, which must be there.
@@ -68,7 +68,8 @@ impl Collection {
     /// [`MemoryStore::begin`].
     pub fn update(&self, patches: impl Into<Vec<EntryPatch>>) -> Result<(), MemoryError> {
         let patches = patches.into();
-        self.store.transaction(|tx| tx.update(&self.name, patches))
+        let vectors = self.vectors_for(&patches)?;
+        self.store.transaction(|tx| tx.update_prepared(self, &patches, &vectors))
     }
 
     /// Adds entries, or writes them whole in place of those with their ids,
@@ -80,7 +81,7 @@ impl Collection {
     /// [`MemoryStore::begin`].
     pub fn upsert(&self, entries: impl Into<Vec<Entry>>) -> Result<Vec<String>, MemoryError> {
         let prepared = self.prepare(entries.into())?;
-        self.store.transaction(|tx| tx.upsert_prepared(&self.name, &prepared))
+        self.store.transaction(|tx| tx.upsert_prepared(self, &prepared))
     }
 
     /// Deletes entries, which must be there.
@@ -93,7 +94,7 @@ impl Collection {
         &self,
         ids: impl IntoIterator<Item = impl AsRef<str>>,
     ) -> Result<(), MemoryError> {
-        self.store.transaction(|tx| tx.delete(&self.name, ids))
+        self.store.transaction(|tx| tx.delete_from(self, ids))
     }
 
     /// The entry with that id, with its vector.
@@ -244,24 +245,23 @@ impl Collection {
     /// Writes every entry as a line of JSON, with its vector, in the order in
     /// which they were added, and returns how many there are.
     ///
-    /// What is written can be imported: ids, types and every bit of the
-    /// numbers come back.
+    /// What is written can be imported: ids, types, every bit of the numbers,
+    /// and who made the vectors come back.
     ///
     /// # Errors
     ///
-    /// [`Io`](MemoryError::Io) when `out` fails, and whatever a read can meet.
+    /// [`Export`](MemoryError::Export) when `out` fails, and whatever a read can meet.
     pub fn export(&self, out: &mut dyn Write) -> Result<u64, MemoryError> {
         let mut count = 0;
         self.for_each(|entry| {
             let mut line =
                 serde_json::to_vec(&entry).expect("text, integers and finite numbers only");
             line.push(b'\n');
-            out.write_all(&line)
-                .context(IoSnafu { path: self.store.directory(), operation: "export" })?;
+            out.write_all(&line).context(ExportSnafu)?;
             count += 1;
             Ok::<_, MemoryError>(())
         })?;
-        out.flush().context(IoSnafu { path: self.store.directory(), operation: "export" })?;
+        out.flush().context(ExportSnafu)?;
         Ok(count)
     }
 
@@ -283,8 +283,55 @@ impl Collection {
         import::run(self, paths, options, progress)
     }
 
+    pub(crate) fn number(&self) -> i64 {
+        self.number
+    }
+
     pub(crate) fn prepare(&self, entries: Vec<Entry>) -> Result<Vec<Prepared>, MemoryError> {
-        prepare(self.store.embedders(), self.store.limits(), &self.name, &self.space, entries)
+        let (embedders, limits) = (self.store.embedders(), self.store.limits());
+        prepare(embedders, limits, &self.name, &self.space, entries, Faults::default())
+    }
+
+    /// Whether the collection of this handle is still there; one of the same
+    /// name that was made since is another.
+    pub(crate) fn check_there(&self, connection: &Connection) -> Result<(), MemoryError> {
+        let there = connection
+            .prepare_cached("SELECT 1 FROM collections WHERE collection = ?")
+            .and_then(|mut statement| statement.exists([self.number]))
+            .map_err(|source| self.store.failed("look into", source))?;
+        ensure!(there, CollectionNotFoundSnafu { name: &self.name, known: Vec::new() });
+        Ok(())
+    }
+
+    /// Vectors for the contents that patches bring to entries whose vectors an
+    /// embedder makes, so that no embedder runs while others wait to write.
+    fn vectors_for(
+        &self,
+        patches: &[EntryPatch],
+    ) -> Result<HashMap<String, Vec<f32>>, MemoryError> {
+        let changing: Vec<(&str, &str)> = patches
+            .iter()
+            .filter(|patch| patch.embedding.is_none())
+            .filter_map(|patch| Some((patch.id.as_str(), patch.content.as_deref()?)))
+            .collect();
+        if changing.is_empty() || self.space.embedder.is_none() {
+            return Ok(HashMap::new());
+        }
+        let stored = self.fetch(changing.iter().map(|(id, _)| id))?;
+        let mut texts: Vec<&str> = changing
+            .iter()
+            .zip(&stored)
+            .filter(|(_, stored)| stored.as_ref().is_some_and(|s| s.embedder.is_some()))
+            .map(|((_, content), _)| *content)
+            .filter(|content| !content.is_empty())
+            .collect();
+        texts.sort_unstable();
+        texts.dedup();
+        if texts.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let made = self.store.embedders().embed(&self.name, &self.space, &texts)?;
+        Ok(texts.into_iter().map(str::to_owned).zip(made).collect())
     }
 
     /// Calls `visit` with the entries in their order while it returns true.
@@ -294,6 +341,7 @@ impl Collection {
         mut visit: impl FnMut(Stored) -> Result<bool, MemoryError>,
     ) -> Result<(), MemoryError> {
         self.store.read(|connection| {
+            self.check_there(connection)?;
             let failed = |source| self.store.failed("read", source);
             let sql = format!("{columns} WHERE e.collection = ? ORDER BY e.entry");
             let mut statement = connection.prepare_cached(&sql).map_err(failed)?;
@@ -313,6 +361,7 @@ impl Collection {
         work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, MemoryError> {
         self.store.read(|connection| {
+            self.check_there(connection)?;
             work(connection).map_err(|source| self.store.failed(operation, source))
         })
     }
@@ -412,7 +461,7 @@ impl Collection {
 /// How near one entry is. Ordered by distance, then by age.
 #[derive(Debug, Clone, Copy)]
 struct Near {
-    distance: f32,
+    distance: f64,
     number: EntryNumber,
 }
 

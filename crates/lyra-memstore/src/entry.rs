@@ -38,6 +38,9 @@ pub struct Entry {
     pub(crate) metadata: Metadata,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) embedding: Option<Vec<f32>>,
+    /// Who made the embedding; none: the caller.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) embedder: Option<String>,
 }
 
 /// What sort of memory an entry is.
@@ -98,6 +101,7 @@ impl Entry {
             significance: None,
             metadata: Metadata::new(),
             embedding: None,
+            embedder: None,
         }
     }
 
@@ -144,6 +148,7 @@ impl Entry {
     #[must_use]
     pub fn with_embedding(mut self, embedding: impl Into<Vec<f32>>) -> Self {
         self.embedding = Some(embedding.into());
+        self.embedder = None;
         self
     }
 
@@ -196,6 +201,13 @@ impl Entry {
         self.embedding.as_deref()
     }
 
+    /// The fingerprint of the embedder that made the vector; `None` for a
+    /// vector that a caller brought, and where there is no vector.
+    #[must_use]
+    pub fn embedder(&self) -> Option<&str> {
+        self.embedder.as_deref()
+    }
+
     /// The id that its content gives.
     #[must_use]
     pub fn content_id(&self) -> String {
@@ -234,9 +246,9 @@ impl From<Entry> for Vec<Entry> {
 pub struct EntryPatch {
     pub(crate) id: String,
     pub(crate) content: Option<String>,
-    pub(crate) summary: Option<String>,
+    pub(crate) summary: Option<Option<String>>,
     pub(crate) tags: Option<Vec<String>>,
-    pub(crate) significance: Option<i64>,
+    pub(crate) significance: Option<Option<i64>>,
     pub(crate) metadata: Vec<(String, Option<MetadataValue>)>,
     pub(crate) embedding: Option<Vec<f32>>,
 }
@@ -258,7 +270,14 @@ impl EntryPatch {
     /// Gives it another summary.
     #[must_use]
     pub fn with_summary(mut self, summary: impl Into<String>) -> Self {
-        self.summary = Some(summary.into());
+        self.summary = Some(Some(summary.into()));
+        self
+    }
+
+    /// Takes its summary away, which a fact can do without.
+    #[must_use]
+    pub fn without_summary(mut self) -> Self {
+        self.summary = Some(None);
         self
     }
 
@@ -272,7 +291,14 @@ impl EntryPatch {
     /// Gives it another significance.
     #[must_use]
     pub fn with_significance(mut self, significance: i64) -> Self {
-        self.significance = Some(significance);
+        self.significance = Some(Some(significance));
+        self
+    }
+
+    /// Takes its significance away.
+    #[must_use]
+    pub fn without_significance(mut self) -> Self {
+        self.significance = Some(None);
         self
     }
 
@@ -314,12 +340,12 @@ impl EntryPatch {
             entry.content.clone_from(content);
         }
         if let Some(summary) = &self.summary {
-            entry.summary = Some(summary.clone());
+            entry.summary.clone_from(summary);
         }
         if let Some(tags) = &self.tags {
             entry.tags.clone_from(tags);
         }
-        entry.significance = self.significance.or(entry.significance);
+        entry.significance = self.significance.unwrap_or(entry.significance);
         for (key, value) in &self.metadata {
             match value {
                 Some(value) => entry.metadata.insert(key.clone(), value.clone()),
@@ -327,6 +353,7 @@ impl EntryPatch {
             };
         }
         entry.embedding.clone_from(&self.embedding);
+        entry.embedder = None;
         entry
     }
 }
@@ -377,12 +404,13 @@ mod tests {
             .with_content("new")
             .with_metadata("more", true)
             .without_metadata("drop")
+            .without_significance()
             .applied_to(&stored);
         let wanted = Entry::journal("new", "summary")
             .with_tags(["a"])
-            .with_significance(3)
             .with_metadata("keep", 1)
             .with_metadata("more", true);
         assert_eq!(patched, wanted);
+        assert_eq!(EntryPatch::new("x").without_summary().applied_to(&stored).summary, None);
     }
 }

@@ -17,6 +17,7 @@ use crate::validate::shown;
 #[non_exhaustive]
 pub enum MemoryError {
     /// Entries, or limits, break the rules; every fault is listed.
+    #[non_exhaustive]
     #[snafu(display("not valid: {faults}"))]
     Invalid {
         /// What is wrong, and where.
@@ -27,6 +28,7 @@ pub enum MemoryError {
     },
 
     /// Entries with these ids are there already.
+    #[non_exhaustive]
     #[snafu(display("{} in `{collection}` already", named(ids)))]
     AlreadyExists {
         /// The collection.
@@ -39,6 +41,7 @@ pub enum MemoryError {
     },
 
     /// There are no entries with these ids.
+    #[non_exhaustive]
     #[snafu(display("{} not in `{collection}`", named(ids)))]
     NotFound {
         /// The collection.
@@ -51,6 +54,7 @@ pub enum MemoryError {
     },
 
     /// There is no collection of that name.
+    #[non_exhaustive]
     #[snafu(display("there is no collection {}", shown(name)))]
     CollectionNotFound {
         /// The name that was asked for.
@@ -63,6 +67,7 @@ pub enum MemoryError {
     },
 
     /// A collection cannot have that name or that dimension.
+    #[non_exhaustive]
     #[snafu(display("a collection {} cannot be made: {reason}", shown(name)))]
     InvalidCollection {
         /// The name.
@@ -75,6 +80,7 @@ pub enum MemoryError {
     },
 
     /// The collection was made for other vectors.
+    #[non_exhaustive]
     #[snafu(display("collection `{name}` holds vectors {stored}, not {asked}"))]
     SpaceMismatch {
         /// The collection.
@@ -89,6 +95,7 @@ pub enum MemoryError {
     },
 
     /// A text needs a vector, and nobody here can make it.
+    #[non_exhaustive]
     #[snafu(display("no embedder can turn a text into a vector for `{collection}`"))]
     NoEmbedder {
         /// The collection.
@@ -101,6 +108,7 @@ pub enum MemoryError {
     },
 
     /// The embedder failed.
+    #[non_exhaustive]
     #[snafu(display("the embedder of `{collection}` failed"))]
     Embedding {
         /// The collection.
@@ -113,6 +121,7 @@ pub enum MemoryError {
     },
 
     /// The embedder broke its contract.
+    #[non_exhaustive]
     #[snafu(display("the embedder {fingerprint} gave a wrong answer: {reason}"))]
     EmbedderAnswer {
         /// The embedder.
@@ -125,6 +134,7 @@ pub enum MemoryError {
     },
 
     /// The filter cannot be meant.
+    #[non_exhaustive]
     #[snafu(display("the filter is not valid: {reason}"))]
     InvalidFilter {
         /// What is wrong with it.
@@ -135,6 +145,7 @@ pub enum MemoryError {
     },
 
     /// The query cannot be meant.
+    #[non_exhaustive]
     #[snafu(display("the query is not valid: {reason}"))]
     InvalidQuery {
         /// What is wrong with it.
@@ -145,6 +156,7 @@ pub enum MemoryError {
     },
 
     /// The path is something else than a memory store.
+    #[non_exhaustive]
     #[snafu(display("{} is not a memory store: {reason}", path.display()))]
     NotAStore {
         /// The path.
@@ -157,6 +169,7 @@ pub enum MemoryError {
     },
 
     /// The store was written by a newer version.
+    #[non_exhaustive]
     #[snafu(display(
         "{} has format {found}, this version reads up to {supported}", path.display()
     ))]
@@ -173,6 +186,7 @@ pub enum MemoryError {
     },
 
     /// The store is damaged.
+    #[non_exhaustive]
     #[snafu(display("{} is damaged: {detail}", path.display()))]
     Corrupt {
         /// The store.
@@ -185,6 +199,7 @@ pub enum MemoryError {
     },
 
     /// Another process writes to the store.
+    #[non_exhaustive]
     #[snafu(display(
         "{} is in use by {}", path.display(),
         owner.as_ref().map_or_else(|| "another process".to_owned(), ToString::to_string)
@@ -200,6 +215,7 @@ pub enum MemoryError {
     },
 
     /// Another transaction of this process did not end in time.
+    #[non_exhaustive]
     #[snafu(display("no turn to write within {waited:?}"))]
     Busy {
         /// How long was waited.
@@ -210,6 +226,7 @@ pub enum MemoryError {
     },
 
     /// This thread has a transaction open already and would wait for itself.
+    #[non_exhaustive]
     #[snafu(display("this thread has a transaction open already"))]
     NestedTransaction {
         #[snafu(implicit)]
@@ -218,6 +235,7 @@ pub enum MemoryError {
     },
 
     /// An earlier step of the transaction failed, so that none of it counts.
+    #[non_exhaustive]
     #[snafu(display("the transaction is aborted: an earlier step failed with {first}"))]
     TransactionAborted {
         /// The code of the step that failed.
@@ -228,6 +246,7 @@ pub enum MemoryError {
     },
 
     /// The store was opened for reading, or may not be written.
+    #[non_exhaustive]
     #[snafu(display("{} is open for reading only", path.display()))]
     ReadOnly {
         /// The store.
@@ -238,18 +257,20 @@ pub enum MemoryError {
     },
 
     /// The disk is full.
+    #[non_exhaustive]
     #[snafu(display("no space is left for {}", path.display()))]
     DiskFull {
         /// The store.
         path: PathBuf,
         /// What SQLite reported.
-        source: rusqlite::Error,
+        source: Box<dyn std::error::Error + Send + Sync>,
         #[snafu(implicit)]
         #[allow(missing_docs, reason = "see above")]
         location: Location,
     },
 
     /// The database refused for another reason.
+    #[non_exhaustive]
     #[snafu(display("cannot {operation} {}", path.display()))]
     Storage {
         /// The store.
@@ -257,13 +278,14 @@ pub enum MemoryError {
         /// What was tried.
         operation: &'static str,
         /// What SQLite reported.
-        source: rusqlite::Error,
+        source: Box<dyn std::error::Error + Send + Sync>,
         #[snafu(implicit)]
         #[allow(missing_docs, reason = "see above")]
         location: Location,
     },
 
     /// A file or a directory could not be used.
+    #[non_exhaustive]
     #[snafu(display("cannot {operation} {}", path.display()))]
     Io {
         /// Which one.
@@ -277,7 +299,31 @@ pub enum MemoryError {
         location: Location,
     },
 
+    /// What was exported could not be written.
+    #[non_exhaustive]
+    #[snafu(display("cannot write the export"))]
+    Export {
+        /// What the writer reported.
+        source: std::io::Error,
+        #[snafu(implicit)]
+        #[allow(missing_docs, reason = "see above")]
+        location: Location,
+    },
+
+    /// The store's directory was moved, deleted or exchanged while it was
+    /// open.
+    #[non_exhaustive]
+    #[snafu(display("{} is no longer the store that was opened", path.display()))]
+    Moved {
+        /// The store.
+        path: PathBuf,
+        #[snafu(implicit)]
+        #[allow(missing_docs, reason = "see above")]
+        location: Location,
+    },
+
     /// A file to import is of no known sort.
+    #[non_exhaustive]
     #[snafu(display("{} is no file that can be imported", path.display()))]
     UnsupportedFile {
         /// Which one.
@@ -305,10 +351,17 @@ impl MemoryError {
             rusqlite::Error::FromSqlConversionFailure(..)
                 | rusqlite::Error::InvalidColumnType(..)
                 | rusqlite::Error::IntegralValueOutOfRange(..)
+                | rusqlite::Error::Utf8Error(..)
         );
         match source.sqlite_error_code() {
-            _ if unreadable => Self::Corrupt { path, detail: source.to_string(), location },
-            Some(ErrorCode::DiskFull) => Self::DiskFull { path, source, location },
+            // What could not be read may be a whole document.
+            _ if unreadable => {
+                let detail = shown(&source.to_string());
+                Self::Corrupt { path, detail, location }
+            }
+            Some(ErrorCode::DiskFull) => {
+                Self::DiskFull { path, source: Box::new(source), location }
+            }
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                 Self::Corrupt { path, detail: source.to_string(), location }
             }
@@ -316,7 +369,7 @@ impl MemoryError {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
                 Self::Locked { path, owner: None, location }
             }
-            _ => Self::Storage { path, operation, source, location },
+            _ => Self::Storage { path, operation, source: Box::new(source), location },
         }
     }
 }
@@ -375,7 +428,8 @@ impl Classify for MemoryError {
             Self::ReadOnly { .. } => codes::READ_ONLY,
             Self::DiskFull { .. } => codes::DISK_FULL,
             Self::Storage { .. } => codes::STORAGE,
-            Self::Io { .. } => codes::IO,
+            Self::Io { .. } | Self::Export { .. } => codes::IO,
+            Self::Moved { .. } => codes::MOVED,
             Self::UnsupportedFile { .. } => codes::UNSUPPORTED_FILE,
         }
     }
@@ -390,7 +444,7 @@ impl Classify for MemoryError {
 
     fn severity(&self) -> Severity {
         match self {
-            Self::Corrupt { .. } | Self::DiskFull { .. } => Severity::Critical,
+            Self::Corrupt { .. } | Self::DiskFull { .. } | Self::Moved { .. } => Severity::Critical,
             _ => Severity::Error,
         }
     }
@@ -431,12 +485,14 @@ impl Classify for MemoryError {
             | Self::Corrupt { path, .. }
             | Self::ReadOnly { path, .. }
             | Self::DiskFull { path, .. }
+            | Self::Moved { path, .. }
             | Self::UnsupportedFile { path, .. } => context.with("path", path),
             Self::Storage { path, operation, .. } | Self::Io { path, operation, .. } => {
                 context.with("path", path).with("operation", *operation)
             }
             Self::InvalidFilter { .. }
             | Self::InvalidQuery { .. }
+            | Self::Export { .. }
             | Self::NestedTransaction { .. } => context,
         }
     }
@@ -465,6 +521,8 @@ impl Classify for MemoryError {
             | Self::DiskFull { location, .. }
             | Self::Storage { location, .. }
             | Self::Io { location, .. }
+            | Self::Export { location, .. }
+            | Self::Moved { location, .. }
             | Self::UnsupportedFile { location, .. } => Some(location),
         }
     }

@@ -142,19 +142,37 @@ impl Filter {
     /// Both filters.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
-        Self::all([self, other])
+        // Kept flat, so that a long chain is not a deep one.
+        match self.0 {
+            Node::All(mut filters) if !filters.is_empty() => {
+                filters.push(other);
+                Self(Node::All(filters))
+            }
+            first => Self::all([Self(first), other]),
+        }
     }
 
     /// One of the filters, or both.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
-        Self::any([self, other])
+        match self.0 {
+            Node::Any(mut filters) if !filters.is_empty() => {
+                filters.push(other);
+                Self(Node::Any(filters))
+            }
+            first => Self::any([Self(first), other]),
+        }
     }
 
     /// Refuses what cannot be meant: an empty list, which would match all or
     /// nothing by accident, and numbers that are none.
     pub(crate) fn check(&self) -> Result<(), MemoryError> {
+        self.check_within(MAX_DEPTH)
+    }
+
+    fn check_within(&self, depth: usize) -> Result<(), MemoryError> {
         let reason = match &self.0 {
+            _ if depth == 0 => "it is nested more than 100 deep",
             Node::Compare { value, .. } if !is_finite(value) => {
                 "it compares with a number that is none"
             }
@@ -166,9 +184,9 @@ impl Filter {
             Node::Significance(range) if range.is_empty() => "its range is empty",
             Node::All(filters) | Node::Any(filters) if filters.is_empty() => "it joins no filters",
             Node::All(filters) | Node::Any(filters) => {
-                return filters.iter().try_for_each(Self::check);
+                return filters.iter().try_for_each(|filter| filter.check_within(depth - 1));
             }
-            Node::Not(filter) => return filter.check(),
+            Node::Not(filter) => return filter.check_within(depth - 1),
             _ => return Ok(()),
         };
         InvalidFilterSnafu { reason }.fail()
@@ -204,6 +222,9 @@ impl Filter {
         }
     }
 }
+
+/// Deeper filters could overflow the stack of the thread that evaluates them.
+const MAX_DEPTH: usize = 100;
 
 impl std::ops::Not for Filter {
     type Output = Self;
@@ -391,10 +412,22 @@ mod tests {
             Filter::contains(""),
             Filter::significance(RangeInclusive::new(3, 2)),
             !Filter::all([Filter::any([])]),
+            (0..200).fold(Filter::exists("a"), |filter, _| !filter),
         ];
         for filter in refused {
             let error = filter.check().unwrap_err();
             assert_eq!(lyra_errors::Classify::code(&error).id(), "memstore.invalid_filter");
+        }
+    }
+
+    #[test]
+    fn a_long_chain_is_not_a_deep_one() {
+        let chain = |join: fn(Filter, Filter) -> Filter| {
+            (0..100_000).fold(Filter::ne("a", 0), |filter, i| join(filter, Filter::ne("a", i)))
+        };
+        for filter in [chain(Filter::and), chain(Filter::or)] {
+            assert!(filter.check().is_ok());
+            assert!(filter.matches(&entry()));
         }
     }
 

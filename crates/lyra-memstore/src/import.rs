@@ -1,15 +1,14 @@
 //! Files into a collection: checked whole, then committed in batches, and
 //! repeatable after a kill at any moment.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use crate::error::MemoryError;
 use crate::fault::{Fault, Faults};
-use crate::store::rows::Prepared;
-use crate::{Collection, Entry, EntryKind, validate};
+use crate::{Collection, Entry, EntryKind, validate, vector};
 
 mod files;
 mod json_lines;
@@ -105,7 +104,8 @@ pub struct ImportReport {
 pub struct ImportFault {
     /// The file.
     pub file: PathBuf,
-    /// The line, counted from 1; in a JSON array the position of the element.
+    /// The line, counted from 1; in a JSON array the position of the element;
+    /// 0 for the file or the folder as a whole.
     pub line: u64,
     /// What is wrong, with the path within the entry.
     #[serde(flatten)]
@@ -127,10 +127,18 @@ pub struct ImportConflict {
 /// The first this many faults and conflicts are kept.
 const MAX_KEPT: usize = 1000;
 
-/// An entry of a file, or what is wrong with it.
+/// What stands at one place of a file: an entry, as far as it could be read,
+/// and what is wrong with it so far.
 struct Found {
     line: u64,
-    entry: Result<Entry, Faults>,
+    entry: Option<Entry>,
+    faults: Faults,
+}
+
+impl Found {
+    fn of(line: u64, (entry, faults): (Option<Entry>, Faults)) -> Self {
+        Self { line, entry, faults }
+    }
 }
 
 pub(crate) fn run(
@@ -142,6 +150,9 @@ pub(crate) fn run(
     let sources = files::find(paths)?;
     let mut import = Import { collection, options, progress, report: ImportReport::default() };
     import.report.ignored_files = sources.ignored;
+    for (folder, error) in &sources.unreadable {
+        import.unreadable(folder, error);
+    }
     for source in &sources.files {
         import.file(source)?;
     }
@@ -159,7 +170,16 @@ impl Import<'_> {
     fn file(&mut self, source: &files::Source) -> Result<(), MemoryError> {
         self.report.files += 1;
         (self.progress)(&ImportProgress::Checking { file: source.path.clone() });
-        let all_valid = self.check(source)?;
+        let all_valid = match self.check(source) {
+            Ok(all_valid) => all_valid,
+            // One file among many that cannot be read is a fault like others.
+            Err(MemoryError::Io { source: error, path, .. }) if path == source.path => {
+                self.report.skipped_files += 1;
+                self.unreadable(&path, &error);
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
         if !all_valid && self.options.invalid == OnInvalid::SkipFile {
             self.report.skipped_files += 1;
             return Ok(());
@@ -172,31 +192,34 @@ impl Import<'_> {
         let mut seen: HashMap<String, blake3::Hash> = HashMap::new();
         let mut all_valid = true;
         source.read(self.options.kind, &mut |found| {
-            let faults = match found.entry {
-                Ok(entry) => self.faults_of(&entry, &mut seen),
-                Err(faults) => faults,
-            };
+            let mut faults = self.faults_of(&found);
+            if let Some(entry) = found.entry.filter(|_| faults.count() == 0)
+                && !is_first(&entry, &mut seen)
+            {
+                let message = "another entry of this file has the same id".to_owned();
+                faults.push("id", "duplicate", message);
+            }
             all_valid &= faults.count() == 0;
-            self.report_faults(source, found.line, &faults);
+            self.report_faults(&source.path, found.line, &faults);
             Ok(())
         })?;
         Ok(all_valid)
     }
 
-    fn faults_of(&self, entry: &Entry, seen: &mut HashMap<String, blake3::Hash>) -> Faults {
-        let mut faults = Faults::default();
-        let space = self.collection.space();
-        validate::entry(entry, self.collection.store().limits(), Some(space), "", &mut faults);
-        if entry.embedding.is_none() && space.embedder().is_none() {
-            let message = "is missing, and the collection has no embedder to make it";
-            faults.push("embedding", "no_embedding", message.to_owned());
-        }
-        let json = serde_json::to_vec(entry).unwrap_or_default();
-        let hash = blake3::hash(&json);
-        let id = entry.stored_id();
-        if *seen.entry(id).or_insert(hash) != hash {
-            let message = "another entry of this file has the same id".to_owned();
-            faults.push("id", "duplicate", message);
+    /// The faults of reading, and those of the rules in fields that could be
+    /// read: what came as a number cannot also be too long.
+    fn faults_of(&self, found: &Found) -> Faults {
+        let mut faults = found.faults.clone();
+        if let Some(entry) = &found.entry {
+            let mut rules = Faults::default();
+            let collection = self.collection;
+            let limits = collection.store().limits();
+            validate::entry(entry, limits, Some(collection.space()), "", &mut rules);
+            let field = |path: &str| path.split(['[', '.']).next().unwrap_or_default().to_owned();
+            let unread: HashSet<String> = found.faults.iter().map(|f| field(&f.path)).collect();
+            for fault in rules.iter().filter(|fault| !unread.contains(&field(&fault.path))) {
+                faults.push(fault.path.clone(), fault.code, fault.message.clone());
+            }
         }
         faults
     }
@@ -206,10 +229,10 @@ impl Import<'_> {
         let size = self.options.batch.max(1);
         let mut batch = Vec::with_capacity(size.min(10_000));
         source.read(self.options.kind, &mut |found| {
-            // What is not valid was told by the check; and should the file
-            // have changed since, preparing the batch refuses it.
-            if let Ok(entry) = found.entry
-                && self.is_valid(&entry)
+            // What is not valid was told by the check; should the file have
+            // changed since, the same rules still keep it out.
+            if self.faults_of(&found).count() == 0
+                && let Some(entry) = found.entry
             {
                 batch.push((found.line, entry));
             }
@@ -222,65 +245,87 @@ impl Import<'_> {
         if batch.is_empty() { Ok(()) } else { self.commit(source, &batch) }
     }
 
-    fn is_valid(&self, entry: &Entry) -> bool {
-        let mut faults = Faults::default();
-        let collection = self.collection;
-        let limits = collection.store().limits();
-        validate::entry(entry, limits, Some(collection.space()), "", &mut faults);
-        faults.count() == 0
-            && (entry.embedding.is_some() || collection.space().embedder().is_some())
-    }
-
     /// One transaction: what is new is added, what is there is compared.
     fn commit(
         &mut self,
         source: &files::Source,
         batch: &[(u64, Entry)],
     ) -> Result<(), MemoryError> {
-        let name = self.collection.name();
-        let ids: Vec<String> = batch.iter().map(|(_, entry)| entry.stored_id()).collect();
-        // Looked up before the turn to write, so that only what is missing is
-        // embedded, and once more inside, where nobody can interfere.
-        let known = self.collection.fetch(&ids)?;
-        let mut unique: HashMap<&str, usize> = HashMap::new();
-        let mut missing = Vec::new();
-        for (i, stored) in known.iter().enumerate() {
-            if stored.is_none() && unique.insert(&ids[i], i).is_none() {
-                missing.push(batch[i].1.clone());
-            }
+        // Others may delete what was there when we looked; then we look again.
+        let mut outcome = None;
+        while outcome.is_none() {
+            outcome = self.try_commit(batch)?;
         }
-        let mut prepared: HashMap<String, Prepared> =
-            self.collection.prepare(missing)?.into_iter().map(|p| (p.id.clone(), p)).collect();
-        let mut report = std::mem::take(&mut self.report);
-        let result = self.collection.store().transaction(|tx| {
-            let mut fresh = Vec::new();
-            for ((line, entry), id) in batch.iter().zip(&ids) {
-                match (tx.get(name, id)?, prepared.remove(id)) {
-                    (None, Some(new)) => fresh.push(new),
-                    (None, None) => report.identical += 1,
-                    (Some(stored), _) if self.is_identical(entry, &stored) => {
-                        report.identical += 1;
-                    }
-                    (Some(_), _) => report.conflict(source, *line, id),
-                }
-            }
-            report.added += fresh.len() as u64;
-            if !fresh.is_empty() {
-                tx.add_prepared(name, &fresh)?;
-            }
-            Ok::<_, MemoryError>(())
-        });
-        self.report = report;
-        result?;
+        let outcome = outcome.expect("the loop has ended");
+        self.report.added += outcome.added;
+        self.report.identical += outcome.identical;
+        for &place in &outcome.conflicts {
+            let (line, entry) = &batch[place];
+            self.report.conflict(source, *line, &entry.stored_id());
+        }
         let entries = self.report.added + self.report.identical;
         (self.progress)(&ImportProgress::Committed { entries, added: self.report.added });
         Ok(())
     }
 
-    fn is_identical(&self, new: &Entry, stored: &Entry) -> bool {
+    /// Nothing, when an entry vanished between the look and the turn to write.
+    fn try_commit(&self, batch: &[(u64, Entry)]) -> Result<Option<Outcome>, MemoryError> {
+        let ids: Vec<String> = batch.iter().map(|(_, entry)| entry.stored_id()).collect();
+        let mut known: Vec<Option<Entry>> = self.collection.fetch(&ids)?;
+        let mut outcome = Outcome::default();
+        let mut first_places: HashMap<&str, usize> = HashMap::new();
+        let mut missing = Vec::new();
+        for (place, id) in ids.iter().enumerate() {
+            // Of several under one id the first is added, and the others are
+            // compared with it as if it were there already.
+            if known[place].is_none() {
+                match first_places.get(id.as_str()) {
+                    Some(&first) => known[place] = Some(self.settled(&batch[first].1)),
+                    None => {
+                        first_places.insert(id, place);
+                        missing.push(batch[place].1.clone());
+                        continue;
+                    }
+                }
+            }
+            match known[place]
+                .as_ref()
+                .is_some_and(|there| self.is_identical(&batch[place].1, there))
+            {
+                true => outcome.identical += 1,
+                false => outcome.conflicts.push(place),
+            }
+        }
+        // Nothing to write, no turn to wait for.
+        if missing.is_empty() {
+            return Ok(Some(outcome));
+        }
+        let prepared = self.collection.prepare(missing)?;
+        outcome.added = prepared.len() as u64;
+        let added =
+            self.collection.store().transaction(|tx| tx.add_prepared(self.collection, &prepared));
+        match added {
+            Ok(_) => Ok(Some(outcome)),
+            // Another thread has added one of them since we looked.
+            Err(MemoryError::AlreadyExists { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The entry with its vector as it will be stored, where it brings one.
+    fn settled(&self, entry: &Entry) -> Entry {
         let metric = self.collection.space().metric();
-        let vector = new.embedding.clone().map(|given| crate::vector::settle(given, metric));
-        let same_vector = vector.is_none_or(|vector| Some(vector) == stored.embedding);
+        let mut entry = entry.clone();
+        entry.embedding = entry.embedding.map(|given| vector::settle(given, metric));
+        entry
+    }
+
+    fn is_identical(&self, new: &Entry, stored: &Entry) -> bool {
+        let new = self.settled(new);
+        let same_vector = match (&new.embedding, &stored.embedding) {
+            (Some(a), Some(b)) => a.iter().map(|n| n.to_bits()).eq(b.iter().map(|n| n.to_bits())),
+            _ => true,
+        };
         same_vector
             && new.kind == stored.kind
             && new.content == stored.content
@@ -290,15 +335,37 @@ impl Import<'_> {
             && new.metadata == stored.metadata
     }
 
-    fn report_faults(&mut self, source: &files::Source, line: u64, faults: &Faults) {
+    fn unreadable(&mut self, path: &Path, error: &std::io::Error) {
+        let mut faults = Faults::default();
+        faults.push("file", "unreadable", format!("cannot be read: {error}"));
+        self.report_faults(path, 0, &faults);
+    }
+
+    fn report_faults(&mut self, file: &Path, line: u64, faults: &Faults) {
         self.report.fault_count += faults.count() as u64;
         let room = MAX_KEPT.saturating_sub(self.report.faults.len());
         self.report.faults.extend(faults.iter().take(room).map(|fault| ImportFault {
-            file: source.path.clone(),
+            file: file.to_owned(),
             line,
             fault: fault.clone(),
         }));
     }
+}
+
+/// What one batch came to.
+#[derive(Default)]
+struct Outcome {
+    added: u64,
+    identical: u64,
+    /// Places in the batch.
+    conflicts: Vec<usize>,
+}
+
+/// Whether no other entry of the file has the same id; the same entry twice
+/// is one.
+fn is_first(entry: &Entry, seen: &mut HashMap<String, blake3::Hash>) -> bool {
+    let hash = blake3::hash(&serde_json::to_vec(entry).unwrap_or_default());
+    *seen.entry(entry.stored_id()).or_insert(hash) == hash
 }
 
 impl ImportReport {

@@ -1,7 +1,10 @@
 //! An entry from JSON, with every fault of its types told by its path.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
-use serde_json::{Map, Number, Value};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use crate::fault::Faults;
 use crate::metadata::settle;
@@ -10,7 +13,8 @@ use crate::{Entry, EntryKind, Metadata, MetadataValue};
 impl Entry {
     /// Reads an entry from a JSON object with the keys `id`, `kind`
     /// (`journal` unless told otherwise), `content`, `summary`, `tags`,
-    /// `significance`, `metadata` and `embedding`.
+    /// `significance`, `metadata`, `embedding` and `embedder` (the fingerprint
+    /// of whoever made the embedding, absent for a vector of the caller's).
     ///
     /// A null is the same as an absent key. The limits are not checked here.
     ///
@@ -29,25 +33,29 @@ impl Entry {
     ///
     /// All keys that are missing, unknown or of a wrong type.
     pub fn from_json(json: &str) -> Result<Self, Faults> {
-        from_json_or(json, EntryKind::Journal)
+        match read(json, EntryKind::Journal) {
+            (Some(entry), faults) => faults.into_result().map(|()| entry),
+            (None, faults) => Err(faults),
+        }
     }
 }
 
-/// As [`Entry::from_json`], with the kind of an entry that names none.
-pub(crate) fn from_json_or(json: &str, kind: EntryKind) -> Result<Entry, Faults> {
+/// As [`Entry::from_json`], with the kind of an entry that names none; and
+/// beside the faults what could be read of the entry, where that is anything.
+pub(crate) fn read(json: &str, kind: EntryKind) -> (Option<Entry>, Faults) {
     let mut faults = Faults::default();
     let mut entry = match serde_json::from_str(json) {
         Ok(Value::Object(object)) => from_object(object, kind, &mut faults),
         Ok(_) => {
             faults.push("entry", "type", "is no JSON object".to_owned());
-            return Err(faults);
+            return (None, faults);
         }
         Err(error) => {
             faults.push("entry", "type", format!("is no JSON: {error}"));
-            return Err(faults);
+            return (None, faults);
         }
     };
-    faults.into_result()?;
+    lost_integers(json, &entry, &mut faults);
     if entry.embedding.is_some() {
         // Read once more as f32: by way of f64 a number could be rounded
         // twice, and the last bit would not be the one that was written.
@@ -59,7 +67,7 @@ pub(crate) fn from_json_or(json: &str, kind: EntryKind) -> Result<Entry, Faults>
             entry.embedding = Some(exact.embedding);
         }
     }
-    Ok(entry)
+    (Some(entry), faults)
 }
 
 fn from_object(object: Map<String, Value>, kind: EntryKind, faults: &mut Faults) -> Entry {
@@ -84,6 +92,7 @@ fn from_object(object: Map<String, Value>, kind: EntryKind, faults: &mut Faults)
             },
             "metadata" => entry.metadata = metadata(value, faults),
             "embedding" => entry.embedding = embedding(&value, faults),
+            "embedder" => entry.embedder = text(value, "embedder", faults),
             unknown => {
                 let message = "is no field of an entry; put it into `metadata`".to_owned();
                 faults.push(crate::validate::shown(unknown), "unknown", message);
@@ -131,13 +140,7 @@ fn metadata(value: Value, faults: &mut Faults) -> Metadata {
     let mut metadata = Metadata::new();
     for (key, value) in object.into_iter().filter(|(_, value)| !value.is_null()) {
         let name = name_of(&value);
-        let value = match value {
-            Value::Bool(value) => Some(value.into()),
-            Value::String(text) => Some(text.into()),
-            Value::Number(number) => number_value(&number),
-            _ => None,
-        };
-        match value {
+        match MetadataValue::from_json(&value) {
             Some(value) => drop(metadata.insert(key, settle(value))),
             None => faults.push(
                 format!("metadata[{}]", crate::validate::shown(&key)),
@@ -149,12 +152,28 @@ fn metadata(value: Value, faults: &mut Faults) -> Metadata {
     metadata
 }
 
-/// An integer that does not fit is a fault: as a float it would be another.
-fn number_value(number: &Number) -> Option<MetadataValue> {
-    if number.is_u64() && !number.is_i64() {
-        return None;
+/// Integers beyond 64 bits come as floats from the reader, which is where
+/// their last digits are lost; only the text tells them from floats.
+fn lost_integers(json: &str, entry: &Entry, faults: &mut Faults) {
+    const TWO_TO_63: f64 = 9_223_372_036_854_775_808.0;
+    #[derive(Deserialize)]
+    struct Exact<'a> {
+        #[serde(borrow)]
+        metadata: BTreeMap<String, &'a RawValue>,
     }
-    number.as_i64().map(MetadataValue::Int).or_else(|| number.as_f64().map(MetadataValue::Float))
+    let large =
+        |value: &MetadataValue| matches!(value, MetadataValue::Float(n) if n.abs() >= TWO_TO_63);
+    if !entry.metadata.values().any(large) {
+        return;
+    }
+    let Ok(exact) = serde_json::from_str::<Exact<'_>>(json) else { return };
+    for (key, _) in entry.metadata.iter().filter(|(_, value)| large(value)) {
+        let text = exact.metadata.get(key).map_or("", |raw| raw.get());
+        if !text.contains(['.', 'e', 'E']) {
+            let path = format!("metadata[{}]", crate::validate::shown(key));
+            faults.push(path, "type", "is an integer of more than 64 bits".to_owned());
+        }
+    }
 }
 
 fn embedding(value: &Value, faults: &mut Faults) -> Option<Vec<f32>> {
@@ -226,6 +245,25 @@ mod tests {
             assert_eq!(faults_of(json)[0].0, "entry", "{json}");
         }
         assert_eq!(faults_of("{}"), [("content".to_owned(), "required")]);
+    }
+
+    #[test]
+    fn an_integer_that_does_not_fit_is_a_fault_and_no_float() {
+        let json = |n: &str| format!(r#"{{"content":"x","metadata":{{"n":{n}}}}}"#);
+        for bad in ["18446744073709551616", "-9223372036854775809", "9223372036854775808"] {
+            assert_eq!(faults_of(&json(bad)), [("metadata[\"n\"]".to_owned(), "type")], "{bad}");
+        }
+        for good in ["9223372036854775807", "1e300", "18446744073709551616.0"] {
+            assert!(Entry::from_json(&json(good)).is_ok(), "{good}");
+        }
+    }
+
+    #[test]
+    fn a_vector_is_read_as_f32_and_not_by_way_of_f64() {
+        // Halfway between two f32 but for the last digit, which f64 loses.
+        let json = r#"{"content":"x","embedding":[1.00000017881393432617187499]}"#;
+        let entry = Entry::from_json(json).unwrap();
+        assert_eq!(entry.embedding.unwrap()[0].to_bits(), 1.000_000_1_f32.to_bits());
     }
 
     #[test]

@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Named values beside an entry's text, for filters.
 ///
@@ -13,7 +14,7 @@ pub type Metadata = BTreeMap<String, MetadataValue>;
 ///
 /// -0.0 becomes 0.0 on the way into the store; NaN and the infinities are
 /// faults.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum MetadataValue {
@@ -25,6 +26,35 @@ pub enum MetadataValue {
     Float(f64),
     /// Text.
     Text(String),
+}
+
+/// By way of a JSON value, because an untagged enum does not understand its
+/// numbers once some crate of the program has switched on `serde_json`'s
+/// `arbitrary_precision` for all.
+impl<'de> Deserialize<'de> for MetadataValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = serde_json::Value::deserialize(deserializer)?;
+        Self::from_json(&value).ok_or_else(|| {
+            D::Error::custom("metadata is text, a number of 64 bits or a truth value")
+        })
+    }
+}
+
+impl MetadataValue {
+    /// The value, where it is one that metadata can hold. An integer beyond
+    /// 64 bits is none: as a float it would be another.
+    pub(crate) fn from_json(value: &serde_json::Value) -> Option<Self> {
+        match value {
+            serde_json::Value::Bool(value) => Some(Self::Bool(*value)),
+            serde_json::Value::String(text) => Some(Self::Text(text.clone())),
+            serde_json::Value::Number(number) if number.is_u64() && !number.is_i64() => None,
+            serde_json::Value::Number(number) => {
+                let float = || number.as_f64().map(Self::Float);
+                number.as_i64().map(Self::Int).or_else(float)
+            }
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for MetadataValue {

@@ -79,17 +79,19 @@ fn check_answer(
         .or_else(|faults| EmbedderAnswerSnafu { fingerprint, reason: faults.to_string() }.fail())
 }
 
-/// Checks a batch whole, and makes the vectors that are missing.
+/// Checks a batch whole, and makes the vectors that are missing. `found` are
+/// the faults that were found before, so that all are told at once.
 pub(crate) fn prepare(
     embedders: &Embedders,
     limits: &Limits,
     collection: &str,
     space: &Space,
     entries: Vec<Entry>,
+    found: Faults,
 ) -> Result<Vec<Prepared>, MemoryError> {
-    let checked = validate::batch(&entries, limits, space)
-        .and_then(|()| if space.embedder.is_some() { Ok(()) } else { all_have_vectors(&entries) });
-    if let Err(faults) = checked {
+    let mut faults = found;
+    validate::batch(&entries, limits, space, &mut faults);
+    if let Err(faults) = faults.into_result() {
         return InvalidSnafu { faults }.fail();
     }
     let texts: Vec<&str> =
@@ -100,8 +102,14 @@ pub(crate) fn prepare(
     Ok(entries
         .into_iter()
         .map(|mut entry| {
+            let embedder = entry.embedder.take();
             let (vector, made_by) = match entry.embedding.take() {
-                Some(given) => (vector::settle(given, space.metric), None),
+                // What another embedder made is here a vector of the caller's.
+                Some(given) => {
+                    let ours =
+                        embedder.filter(|embedder| Some(embedder) == space.embedder.as_ref());
+                    (vector::settle(given, space.metric), ours)
+                }
                 None => (
                     made.next().expect("the number of answers was checked"),
                     space.embedder.clone(),
@@ -119,13 +127,4 @@ fn settle_metadata(entry: &mut Entry) {
         let taken = std::mem::replace(value, false.into());
         *value = crate::metadata::settle(taken);
     }
-}
-
-fn all_have_vectors(entries: &[Entry]) -> Result<(), Faults> {
-    let mut faults = Faults::default();
-    for (i, _) in entries.iter().enumerate().filter(|(_, e)| e.embedding.is_none()) {
-        let message = "is missing, and the collection has no embedder to make it".to_owned();
-        faults.push(format!("entries[{i}].embedding"), "no_embedding", message);
-    }
-    faults.into_result()
 }

@@ -1,3 +1,5 @@
+use serde::Serialize;
+
 use crate::{Entry, Filter};
 
 /// What to look for, how many of it, and among which entries.
@@ -64,21 +66,21 @@ impl Query {
 }
 
 /// An entry that a query found.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Hit {
     /// The entry.
     pub entry: Entry,
     /// How far it is from what was looked for, in the collection's
     /// [`Metric`](crate::Metric).
-    pub distance: f32,
+    pub distance: f64,
 }
 
 impl Hit {
     /// 1 − distance: under cosine the cosine of the angle, under inner
     /// product the inner product. Under L2 it has no meaning.
     #[must_use]
-    pub fn similarity(&self) -> f32 {
+    pub fn similarity(&self) -> f64 {
         1.0 - self.distance
     }
 }

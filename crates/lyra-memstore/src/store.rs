@@ -1,8 +1,9 @@
+use std::ffi::OsStr;
 use std::fs;
-use std::io::Read;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
@@ -10,16 +11,18 @@ use snafu::{ResultExt, ensure};
 
 use crate::error::{
     CollectionNotFoundSnafu, CorruptSnafu, InvalidCollectionSnafu, InvalidSnafu, IoSnafu,
-    MemoryError, NotAStoreSnafu, ReadOnlySnafu, SpaceMismatchSnafu,
+    MemoryError, MovedSnafu, NotAStoreSnafu, ReadOnlySnafu, SpaceMismatchSnafu,
 };
 use crate::prepare::Embedders;
 use crate::{Collection, Embedder, Limits, Metric, Space, Transaction};
 
+mod file_id;
 mod gate;
 mod lock;
 pub(crate) mod rows;
 mod schema;
 
+use file_id::FileId;
 pub(crate) use gate::Turn;
 pub use lock::LockOwner;
 
@@ -56,6 +59,7 @@ struct Inner {
     limits: Limits,
     embedders: Embedders,
     lock_timeout: Duration,
+    identity: Option<FileId>,
     // Declared before the writer, so that its connection closes last: a reader
     // could not move the log into the database.
     idle_readers: Mutex<Vec<Connection>>,
@@ -66,7 +70,7 @@ struct Inner {
 struct Writer {
     gate: gate::Gate,
     // Declared last: the connection closes before the lock is let go.
-    _lock: lock::StoreLock,
+    lock: lock::StoreLock,
 }
 
 /// The settings of a store.
@@ -132,6 +136,15 @@ impl MemoryStore {
         ensure!(
             dimension,
             InvalidCollectionSnafu { name, reason: "its dimension must be within 1 to 65536" }
+        );
+        let printable =
+            |text: &str| (1..=256).contains(&text.len()) && !text.chars().any(char::is_control);
+        ensure!(
+            space.embedder().is_none_or(printable),
+            InvalidCollectionSnafu {
+                name,
+                reason: "the fingerprint of its embedder must be 1 to 256 printable bytes"
+            }
         );
         let find = |connection: &Connection| self.find_collection(connection, name);
         let found = match self.read(find)? {
@@ -266,7 +279,11 @@ impl MemoryStore {
         let Some(writer) = &self.0.writer else {
             return ReadOnlySnafu { path: &self.0.directory }.fail();
         };
-        Transaction::begin(self, writer.gate.acquire(timeout)?)
+        let started = Instant::now();
+        let turn = writer.gate.acquire(timeout)?;
+        self.check_in_place()?;
+        ensure!(writer.lock.is_in_place(), MovedSnafu { path: &self.0.directory });
+        Transaction::begin(self, turn, timeout.saturating_sub(started.elapsed()))
     }
 
     /// The directory of the store.
@@ -305,6 +322,7 @@ impl MemoryStore {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, MemoryError>,
     ) -> Result<T, MemoryError> {
+        self.check_in_place()?;
         // More than a few idle connections would only hold memory.
         const MAX_IDLE: usize = 4;
         let idle = || self.0.idle_readers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -323,6 +341,15 @@ impl MemoryStore {
             idle.push(connection);
         }
         result
+    }
+
+    /// Whether the database that is open is the one at its path: it may have
+    /// been deleted, or exchanged by a restore, and then what is written goes
+    /// nowhere, and what is read is of the past.
+    fn check_in_place(&self) -> Result<(), MemoryError> {
+        let there = FileId::of(&self.0.database);
+        ensure!(there == self.0.identity, MovedSnafu { path: &self.0.directory });
+        Ok(())
     }
 
     /// The number and the space of a collection that must be there.
@@ -406,15 +433,15 @@ impl MemoryStoreBuilder {
     /// else, [`NewerFormat`](MemoryError::NewerFormat),
     /// [`Corrupt`](MemoryError::Corrupt), [`Invalid`](MemoryError::Invalid)
     /// when the limits make no sense, and whatever the system reports.
-    pub fn open(self) -> Result<MemoryStore, MemoryError> {
+    pub fn open(mut self) -> Result<MemoryStore, MemoryError> {
         self.check_limits()?;
-        let database = self.directory.join(DATABASE_NAME);
         create_directory(&self.directory)?;
+        let database = self.resolve()?;
         recognise(&self.directory, &database)?;
         let lock = lock::StoreLock::acquire(&self.directory)?;
         let connection = schema::open_writer(&database)?;
         sync_directory(&self.directory)?;
-        let writer = Writer { gate: gate::Gate::new(connection), _lock: lock };
+        let writer = Writer { gate: gate::Gate::new(connection), lock };
         Ok(self.into_store(database, Some(writer)))
     }
 
@@ -425,17 +452,26 @@ impl MemoryStoreBuilder {
     /// [`NotAStore`](MemoryError::NotAStore) when there is none,
     /// [`NewerFormat`](MemoryError::NewerFormat),
     /// [`Corrupt`](MemoryError::Corrupt), and whatever the system reports.
-    pub fn open_read_only(self) -> Result<MemoryStore, MemoryError> {
+    pub fn open_read_only(mut self) -> Result<MemoryStore, MemoryError> {
         self.check_limits()?;
-        let database = self.directory.join(DATABASE_NAME);
         let path = &self.directory;
         ensure!(path.exists(), NotAStoreSnafu { path, reason: "there is no such directory" });
+        let database = self.resolve()?;
+        let path = &self.directory;
         recognise(path, &database)?;
         ensure!(database.exists(), NotAStoreSnafu { path, reason: "it is empty" });
         let reader = schema::open_reader(&database)?;
         let store = self.into_store(database, None);
         store.0.idle_readers.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
         Ok(store)
+    }
+
+    /// Makes the directory's path absolute and free of links, so that it means
+    /// the same wherever the process goes, and gives the database's path.
+    fn resolve(&mut self) -> Result<PathBuf, MemoryError> {
+        let path = &self.directory;
+        self.directory = fs::canonicalize(path).context(IoSnafu { path, operation: "find" })?;
+        Ok(self.directory.join(DATABASE_NAME))
     }
 
     fn check_limits(&self) -> Result<(), MemoryError> {
@@ -445,6 +481,7 @@ impl MemoryStoreBuilder {
     fn into_store(self, database: PathBuf, writer: Option<Writer>) -> MemoryStore {
         MemoryStore(Arc::new(Inner {
             directory: self.directory,
+            identity: FileId::of(&database),
             database,
             limits: self.limits,
             embedders: self.embedders,
@@ -462,8 +499,11 @@ fn create_directory(path: &Path) -> Result<(), MemoryError> {
     if path.is_dir() {
         return Ok(());
     }
-    ensure!(!path.exists(), NotAStoreSnafu { path, reason: "it is no directory" });
-    fs::create_dir_all(path).context(IoSnafu { path, operation: "create" })?;
+    if let Err(source) = fs::create_dir_all(path) {
+        let is_file = matches!(source.kind(), ErrorKind::AlreadyExists | ErrorKind::NotADirectory);
+        ensure!(!is_file, NotAStoreSnafu { path, reason: "it is no directory" });
+        return Err(source).context(IoSnafu { path, operation: "create" });
+    }
     match path.canonicalize().ok().as_deref().and_then(Path::parent) {
         Some(parent) => sync_directory(parent),
         None => Ok(()),
@@ -485,32 +525,32 @@ fn recognise(directory: &Path, database: &Path) -> Result<(), MemoryError> {
     let path = directory;
     ensure!(path.is_dir(), NotAStoreSnafu { path, reason: "it is no directory" });
     if database.exists() {
-        return check_header(path, database);
+        return check_length(path, database);
     }
+    // Another process may be creating the store at this moment.
+    let ours = |name: &OsStr| {
+        name == lock::FILE_NAME || name.as_encoded_bytes().starts_with(DATABASE_NAME.as_bytes())
+    };
     let foreign = fs::read_dir(path)
         .context(IoSnafu { path, operation: "read" })?
         .filter_map(Result::ok)
-        .any(|item| item.file_name() != lock::FILE_NAME);
+        .any(|item| !ours(&item.file_name()));
     ensure!(!foreign, NotAStoreSnafu { path, reason: "it holds other files, and no database" });
     Ok(())
 }
 
-/// SQLite takes a file that is shorter than its header for an empty database,
-/// and would write a new one over what is left of the old. Only a file of no
-/// length is what a killed creation leaves.
-fn check_header(path: &Path, database: &Path) -> Result<(), MemoryError> {
-    const MAGIC: &[u8; 16] = b"SQLite format 3\0";
-    const HEADER_BYTES: u64 = 100;
-    let mut header = Vec::with_capacity(MAGIC.len());
-    let length = fs::File::open(database)
-        .and_then(|file| {
-            let length = file.metadata()?.len();
-            file.take(MAGIC.len() as u64).read_to_end(&mut header)?;
-            Ok(length)
-        })
-        .context(IoSnafu { path: database, operation: "read" })?;
-    let good = length == 0 || (length >= HEADER_BYTES && header == MAGIC);
-    ensure!(good, CorruptSnafu { path, detail: "its database has no header" });
+/// SQLite takes a file that is shorter than its first page for an empty
+/// database, and would write a new one over what is left of the old. Only a
+/// file of no length is what a killed creation leaves.
+///
+/// The file is not opened for this: closing it would let go of the locks that
+/// SQLite holds on it elsewhere in this process, as POSIX has it.
+fn check_length(path: &Path, database: &Path) -> Result<(), MemoryError> {
+    const SMALLEST_PAGE: u64 = 512;
+    let metadata = fs::metadata(database).context(IoSnafu { path: database, operation: "read" })?;
+    ensure!(metadata.is_file(), NotAStoreSnafu { path, reason: "its database is no file" });
+    let good = metadata.len() == 0 || metadata.len() >= SMALLEST_PAGE;
+    ensure!(good, CorruptSnafu { path, detail: "its database was cut short" });
     Ok(())
 }
 

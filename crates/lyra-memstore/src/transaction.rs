@@ -1,18 +1,20 @@
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::marker::PhantomData;
+use std::time::Duration;
 
 use lyra_errors::{Classify, Code};
 use rusqlite::Connection;
 use snafu::ensure;
 
 use crate::error::{
-    AlreadyExistsSnafu, InvalidSnafu, MemoryError, NotFoundSnafu, TransactionAbortedSnafu,
+    AlreadyExistsSnafu, CorruptSnafu, MemoryError, NotFoundSnafu, TransactionAbortedSnafu,
 };
 use crate::fault::Faults;
 use crate::prepare::prepare;
 use crate::store::Turn;
 use crate::store::rows::{self, EntryNumber, Prepared};
-use crate::{Entry, EntryPatch, MemoryStore, Space};
+use crate::validate::shown;
+use crate::{Collection, Entry, EntryPatch, MemoryStore, Space};
 
 /// Changes of one or more collections that happen together or not at all.
 ///
@@ -35,8 +37,14 @@ pub struct Transaction<'a> {
 }
 
 impl<'a> Transaction<'a> {
-    pub(crate) fn begin(store: &'a MemoryStore, turn: Turn<'a>) -> Result<Self, MemoryError> {
-        turn.execute_batch("BEGIN IMMEDIATE")
+    /// Another program may hold SQLite's own lock; `left` bounds that wait.
+    pub(crate) fn begin(
+        store: &'a MemoryStore,
+        turn: Turn<'a>,
+        left: Duration,
+    ) -> Result<Self, MemoryError> {
+        turn.busy_timeout(left)
+            .and_then(|()| turn.execute_batch("BEGIN IMMEDIATE"))
             .map_err(|source| store.failed("begin a transaction of", source))?;
         Ok(Self { store, turn, aborted_by: None, _stays: PhantomData })
     }
@@ -77,7 +85,7 @@ impl<'a> Transaction<'a> {
         let patches = patches.into();
         self.step(|this| {
             let (number, space) = this.collection(collection)?;
-            this.patch(collection, number, &space, &patches)
+            this.patch(collection, number, &space, &patches, &HashMap::new())
         })
     }
 
@@ -163,28 +171,53 @@ impl<'a> Transaction<'a> {
     /// Undoes all changes, as a drop does.
     pub fn roll_back(self) {}
 
-    /// A step of [`Collection`](crate::Collection), prepared before the turn.
+    /// A step of [`Collection`], prepared before the turn.
     pub(crate) fn add_prepared(
         &mut self,
-        collection: &str,
+        collection: &Collection,
         prepared: &[Prepared],
     ) -> Result<Vec<String>, MemoryError> {
         self.step(|this| {
-            let (number, _) = this.collection(collection)?;
-            this.insert(collection, number, prepared)
+            collection.check_there(&this.turn)?;
+            this.insert(collection.name(), collection.number(), prepared)
         })
     }
 
-    /// A step of [`Collection`](crate::Collection), prepared before the turn.
+    /// A step of [`Collection`], prepared before the turn.
     pub(crate) fn upsert_prepared(
         &mut self,
-        collection: &str,
+        collection: &Collection,
         prepared: &[Prepared],
     ) -> Result<Vec<String>, MemoryError> {
         self.step(|this| {
-            let (number, _) = this.collection(collection)?;
-            this.insert_or_replace(number, prepared)
+            collection.check_there(&this.turn)?;
+            this.insert_or_replace(collection.number(), prepared)
         })
+    }
+
+    /// A step of [`Collection`], with vectors that were made before the turn
+    /// for contents that change.
+    pub(crate) fn update_prepared(
+        &mut self,
+        collection: &Collection,
+        patches: &[EntryPatch],
+        vectors: &HashMap<String, Vec<f32>>,
+    ) -> Result<(), MemoryError> {
+        self.step(|this| {
+            collection.check_there(&this.turn)?;
+            let (name, number) = (collection.name(), collection.number());
+            this.patch(name, number, collection.space(), patches, vectors)
+        })
+    }
+
+    /// A step of [`Collection`].
+    pub(crate) fn delete_from(
+        &mut self,
+        collection: &Collection,
+        ids: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> Result<(), MemoryError> {
+        collection.check_there(&self.turn)?;
+        self.delete(collection.name(), ids)
     }
 
     pub(crate) fn connection(&self) -> &Connection {
@@ -221,7 +254,8 @@ impl<'a> Transaction<'a> {
         space: &Space,
         entries: Vec<Entry>,
     ) -> Result<Vec<Prepared>, MemoryError> {
-        prepare(self.store.embedders(), self.store.limits(), collection, space, entries)
+        let (embedders, limits) = (self.store.embedders(), self.store.limits());
+        prepare(embedders, limits, collection, space, entries, Faults::default())
     }
 
     fn insert(
@@ -270,41 +304,41 @@ impl<'a> Transaction<'a> {
         number: i64,
         space: &Space,
         patches: &[EntryPatch],
+        vectors: &HashMap<String, Vec<f32>>,
     ) -> Result<(), MemoryError> {
         let ids: Vec<String> = patches.iter().map(|patch| patch.id.clone()).collect();
         self.numbers_of(collection, number, &ids)?;
         let mut faults = Faults::default();
         let mut numbers = Vec::with_capacity(patches.len());
         let mut patched = Vec::with_capacity(patches.len());
-        let mut kept_vectors = Vec::with_capacity(patches.len());
         for (i, patch) in patches.iter().enumerate() {
-            let stored = rows::by_id(&self.turn, number, &patch.id)
+            let Some(stored) = rows::by_id(&self.turn, number, &patch.id)
                 .map_err(|source| self.store.failed("read", source))?
-                .expect("all ids were found in this transaction");
+            else {
+                let detail = format!("entry {} has no vector", shown(&patch.id));
+                return CorruptSnafu { path: self.store.directory(), detail }.fail();
+            };
             let mut entry = patch.applied_to(&stored.entry);
-            let keeps_vector = entry.embedding.is_none()
-                && (entry.content == stored.entry.content || stored.made_by.is_none());
-            if keeps_vector && entry.content != stored.entry.content {
+            let changes = entry.content != stored.entry.content;
+            if entry.embedding.is_none() && changes && stored.entry.embedder.is_none() {
                 let message = "the content changes, and the vector that the caller had brought \
                                would be stale: bring a new one";
                 faults.push(format!("entries[{i}].embedding"), "no_embedding", message.to_owned());
             }
-            if keeps_vector {
-                entry.embedding = stored.entry.embedding;
+            if entry.embedding.is_none() {
+                if !changes || stored.entry.embedder.is_none() {
+                    entry.embedding = stored.entry.embedding;
+                    entry.embedder = stored.entry.embedder;
+                } else if let Some(vector) = vectors.get(&entry.content) {
+                    entry.embedding = Some(vector.clone());
+                    entry.embedder.clone_from(&space.embedder);
+                }
             }
-            kept_vectors.push(keeps_vector.then_some(stored.made_by));
             numbers.push(stored.number);
             patched.push(entry);
         }
-        if let Err(faults) = faults.into_result() {
-            return InvalidSnafu { faults }.fail();
-        }
-        let mut prepared = self.prepare(collection, space, patched)?;
-        for (prepared, kept) in prepared.iter_mut().zip(kept_vectors) {
-            if let Some(made_by) = kept {
-                prepared.made_by = made_by;
-            }
-        }
+        let (embedders, limits) = (self.store.embedders(), self.store.limits());
+        let prepared = prepare(embedders, limits, collection, space, patched, faults)?;
         let write = || {
             numbers
                 .iter()

@@ -22,13 +22,12 @@ impl Entry {
     }
 }
 
-/// Checks a batch that goes into a collection of that space, where the caller
-/// knows it, and that no id comes twice.
-pub(crate) fn batch(entries: &[Entry], limits: &Limits, space: &Space) -> Result<(), Faults> {
-    let mut faults = Faults::default();
+/// Adds the faults of a batch that goes into a collection of that space; no
+/// id may come twice.
+pub(crate) fn batch(entries: &[Entry], limits: &Limits, space: &Space, faults: &mut Faults) {
     let mut seen = HashSet::with_capacity(entries.len());
     for (i, item) in entries.iter().enumerate() {
-        entry(item, limits, Some(space), &format!("entries[{i}]."), &mut faults);
+        entry(item, limits, Some(space), &format!("entries[{i}]."), faults);
         let id = item.stored_id();
         if seen.contains(&id) {
             let message = format!("{} comes twice in this batch", shown(&id));
@@ -36,7 +35,6 @@ pub(crate) fn batch(entries: &[Entry], limits: &Limits, space: &Space) -> Result
         }
         seen.insert(id);
     }
-    faults.into_result()
 }
 
 /// Adds the faults of one entry, in reading order.
@@ -65,9 +63,14 @@ pub(crate) fn entry(
         }
     }
     metadata(entry, limits, prefix, faults);
-    if let Some(embedding) = &entry.embedding {
-        let path = format!("{prefix}embedding");
-        vector::check(embedding, space, &path, faults);
+    let path = format!("{prefix}embedding");
+    match &entry.embedding {
+        Some(embedding) => vector::check(embedding, space, &path, faults),
+        None if space.is_some_and(|space| space.embedder.is_none()) => {
+            let message = "is missing, and the collection has no embedder to make it";
+            faults.push(path, "no_embedding", message.to_owned());
+        }
+        None => {}
     }
 }
 
@@ -75,11 +78,20 @@ pub(crate) fn entry(
 #[derive(Validate)]
 #[validate(context = Limits)]
 struct EntryView<'a> {
-    #[validate(custom(function = "check_id", use_context))]
+    #[validate(
+        custom(function = "printable", use_context),
+        custom(function = "check_id", use_context)
+    )]
     id: Option<&'a str>,
-    #[validate(custom(function = "check_content", use_context))]
+    #[validate(
+        custom(function = "no_nul", use_context),
+        custom(function = "check_content", use_context)
+    )]
     content: &'a str,
-    #[validate(custom(function = "check_summary", use_context))]
+    #[validate(
+        custom(function = "summary_no_nul", use_context),
+        custom(function = "check_summary", use_context)
+    )]
     summary: Summary<'a>,
     #[validate(custom(function = "check_tag_count", use_context))]
     tag_count: usize,
@@ -97,7 +109,10 @@ struct Summary<'a> {
 #[derive(Validate)]
 #[validate(context = Limits)]
 struct TagView<'a> {
-    #[validate(custom(function = "check_tag", use_context))]
+    #[validate(
+        custom(function = "tag_characters", use_context),
+        custom(function = "check_tag", use_context)
+    )]
     value: &'a str,
 }
 
@@ -109,17 +124,29 @@ fn check_id(id: &str, limits: &Limits) -> Result<(), ValidationError> {
     if id.is_empty() {
         return fault("required", "an id may be left out, but not be empty".to_owned());
     }
+    at_most(id, limits.max_id_chars)
+}
+
+fn printable(id: &str, _: &Limits) -> Result<(), ValidationError> {
     if id.chars().any(char::is_control) {
         return fault("characters", "an id holds no control characters".to_owned());
     }
-    at_most(id, limits.max_id_chars)
+    Ok(())
+}
+
+fn no_nul(text: &str, _: &Limits) -> Result<(), ValidationError> {
+    if text.contains('\0') {
+        return fault("characters", "holds a NUL character".to_owned());
+    }
+    Ok(())
+}
+
+fn summary_no_nul(summary: &Summary<'_>, limits: &Limits) -> Result<(), ValidationError> {
+    summary.text.map_or(Ok(()), |text| no_nul(text, limits))
 }
 
 fn check_content(text: &str, limits: &Limits) -> Result<(), ValidationError> {
     let (min, max) = (limits.min_content_chars, limits.max_content_chars);
-    if text.contains('\0') {
-        return fault("characters", "holds a NUL character".to_owned());
-    }
     match text.chars().count() {
         0 if min > 0 => {
             fault("required", format!("is empty; {min} to {max} characters are needed"))
@@ -155,11 +182,15 @@ fn check_tag(tag: &str, limits: &Limits) -> Result<(), ValidationError> {
     if tag.is_empty() {
         return fault("required", "a tag is not empty".to_owned());
     }
+    at_most(tag, limits.max_tag_chars)
+}
+
+fn tag_characters(tag: &str, _: &Limits) -> Result<(), ValidationError> {
     if !tag.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') {
         let message = format!("{} may hold only a-z, A-Z, 0-9, _ and -", shown(tag));
         return fault("characters", message);
     }
-    at_most(tag, limits.max_tag_chars)
+    Ok(())
 }
 
 fn check_significance(value: i64, limits: &Limits) -> Result<(), ValidationError> {

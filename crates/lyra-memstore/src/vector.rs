@@ -59,19 +59,26 @@ fn squared_length(vector: &[f32]) -> f64 {
 }
 
 /// How far `stored` is from `query`, both settled.
-pub(crate) fn distance(metric: Metric, query: &[f32], stored: &[f32]) -> f32 {
+///
+/// In f64, where no f32 overflows or vanishes, so that the order of two
+/// vectors is the true one also at the extremes. Reading the vectors takes
+/// several times longer than this.
+pub(crate) fn distance(metric: Metric, query: &[f32], stored: &[f32]) -> f64 {
     match metric {
-        Metric::Cosine | Metric::InnerProduct => 1.0 - sum_of(query, stored, |a, b| a * b),
+        // Rounding can carry a vector a hair beyond itself.
+        Metric::Cosine => (1.0 - sum_of(query, stored, |a, b| a * b)).clamp(0.0, 2.0),
+        Metric::InnerProduct => 1.0 - sum_of(query, stored, |a, b| a * b),
         Metric::L2 => sum_of(query, stored, |a, b| (a - b) * (a - b)),
     }
 }
 
-/// Sixteen sums side by side, so that the compiler may use vector
-/// instructions without changing the order in which anything is added.
+/// Eight sums side by side, so that the compiler may use vector instructions
+/// without changing the order in which anything is added.
 #[inline]
-fn sum_of(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
-    const LANES: usize = 16;
-    let mut sums = [0.0_f32; LANES];
+fn sum_of(a: &[f32], b: &[f32], term: impl Fn(f64, f64) -> f64) -> f64 {
+    const LANES: usize = 8;
+    let term = |a: f32, b: f32| term(a.into(), b.into());
+    let mut sums = [0.0_f64; LANES];
     let (a_blocks, a_rest) = a.as_chunks::<LANES>();
     let (b_blocks, b_rest) = b.as_chunks::<LANES>();
     for (a, b) in a_blocks.iter().zip(b_blocks) {
@@ -79,8 +86,8 @@ fn sum_of(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
             sums[lane] += term(a[lane], b[lane]);
         }
     }
-    let rest: f32 = a_rest.iter().zip(b_rest).map(|(&a, &b)| term(a, b)).sum();
-    sums.iter().sum::<f32>() + rest
+    let rest: f64 = a_rest.iter().zip(b_rest).map(|(&a, &b)| term(a, b)).sum();
+    sums.iter().sum::<f64>() + rest
 }
 
 /// Little-endian f32, one after the other: the stored form.
@@ -152,7 +159,7 @@ mod tests {
             let both = || a.iter().zip(&b).map(|(&x, &y)| (f64::from(x), f64::from(y)));
             let inner: f64 = both().map(|(x, y)| x * y).sum();
             let squared: f64 = both().map(|(x, y)| (x - y) * (x - y)).sum();
-            let near = |found: f32, wanted: f64| (f64::from(found) - wanted).abs() < 0.05;
+            let near = |found: f64, wanted: f64| (found - wanted).abs() < 1e-9;
             prop_assert!(near(distance(Metric::InnerProduct, &a, &b), 1.0 - inner));
             prop_assert!(near(distance(Metric::L2, &a, &b), squared));
         }
@@ -164,6 +171,24 @@ mod tests {
             let settled = settle(vec![size, 0.0, -size], Metric::Cosine);
             assert!((squared_length(&settled) - 1.0).abs() < 1e-6, "{size}");
         }
+    }
+
+    #[test]
+    fn only_what_is_of_unit_length_as_far_as_f32_can_tell_is_kept() {
+        let nearly = vec![1.0 + 1e-7, 0.0];
+        assert_eq!(settle(nearly.clone(), Metric::Cosine), nearly);
+        assert_eq!(settle(vec![1.0 + 1e-5, 0.0], Metric::Cosine), [1.0, 0.0]);
+    }
+
+    #[test]
+    fn the_order_is_true_at_the_extremes() {
+        let far = distance(Metric::L2, &[1e20], &[-3e38]);
+        assert!(distance(Metric::L2, &[1e20], &[2e20]) < far && far.is_finite());
+        assert!(distance(Metric::L2, &[0.0], &[1e-23]) > 0.0);
+        let product = distance(Metric::InnerProduct, &[1e10, 1e10], &[f32::MAX, -f32::MAX]);
+        assert_eq!(product, 1.0);
+        let unit = settle(vec![1.0; 65_536], Metric::Cosine);
+        assert!((0.0..1e-6).contains(&distance(Metric::Cosine, &unit, &unit)));
     }
 
     #[test]

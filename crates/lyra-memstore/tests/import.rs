@@ -135,7 +135,7 @@ fn files_that_are_not_text_are_faults_of_the_file() {
         ("a.jsonl", b"{\"content\":\"\xff\"}\n".as_slice()),
         ("b.json", b"{\"content\":\"no array\"}"),
         ("c.md", b"# \xff\ntext"),
-        ("d.json", b"[{\"content\":1}]"),
+        ("d.json", b"[{\"content\":1,\"summary\":\"s\"}]"),
     ] {
         let report = fixture.import(&fixture.file(name, content), &ImportOptions::default());
         assert_eq!((report.skipped_files, report.fault_count, report.added), (1, 1, 0), "{name}");
@@ -155,6 +155,141 @@ fn arrays_byte_order_marks_and_other_line_ends_are_read() {
         2
     );
     assert_eq!(fixture.import(&fixture.file("c.jsonl", ""), &ImportOptions::default()).added, 0);
+}
+
+#[test]
+fn a_line_that_is_too_long_is_a_fault_and_the_next_one_is_read() {
+    let fixture = Fixture::new();
+    let long = format!("{{\"content\":\"{}\"}}\n", "x".repeat(17 << 20));
+    let file = fixture.file("a.jsonl", format!("{long}{}", lines(0..2)));
+    let mut options = ImportOptions::default();
+    options.invalid = OnInvalid::SkipEntry;
+    let report = fixture.import(&file, &options);
+    assert_eq!((report.added, report.fault_count), (2, 1));
+    assert_eq!((report.faults[0].line, report.faults[0].fault.code), (1, "too_long"));
+}
+
+#[test]
+fn faults_of_reading_and_of_the_rules_are_told_together() {
+    let fixture = Fixture::new();
+    let line = r#"{"content":7,"summary":"s","tags":["not ok"],"significance":99,"extra":1}"#;
+    let report = fixture.import(&fixture.file("a.jsonl", line), &ImportOptions::default());
+    let found: Vec<_> =
+        report.faults.iter().map(|f| (f.fault.path.as_str(), f.fault.code)).collect();
+    let wanted = [
+        ("content", "type"),
+        ("\"extra\"", "unknown"),
+        ("significance", "range"),
+        ("tags[0]", "characters"),
+    ];
+    assert_eq!(found, wanted);
+}
+
+#[test]
+fn entries_under_one_id_are_compared_whatever_the_batch() {
+    let two = "{\"id\":\"a\",\"content\":\"1\",\"summary\":\"s\"}\n{\"id\":\"a\",\"content\":\"2\",\"summary\":\"s\"}\n";
+    for batch in [1, 500] {
+        let fixture = Fixture::new();
+        let mut options = ImportOptions::default();
+        options.invalid = OnInvalid::SkipEntry;
+        options.batch = batch;
+        let report = fixture.import(&fixture.file("a.jsonl", two), &options);
+        assert_eq!((report.added, report.identical, report.conflict_count), (1, 0, 1), "{batch}");
+    }
+}
+
+#[test]
+fn vectors_that_differ_in_the_sign_of_a_zero_differ() {
+    let fixture = Fixture::new();
+    let vectors = fixture.journal.store().collection("vectors", Space::l2(2)).unwrap();
+    let line = |zero: &str| {
+        format!("{{\"id\":\"a\",\"kind\":\"fact\",\"content\":\"x\",\"embedding\":[{zero},1]}}")
+    };
+    let import = |text: String| {
+        let file = fixture.file("a.jsonl", text);
+        vectors.import(&[file], &ImportOptions::default(), &mut |_| {}).unwrap()
+    };
+    assert_eq!(import(line("0.0")).added, 1);
+    assert_eq!(import(line("0.0")).identical, 1);
+    assert_eq!(import(line("-0.0")).conflict_count, 1);
+}
+
+#[test]
+fn an_export_keeps_who_made_the_vectors() {
+    let fixture = Fixture::new();
+    fixture.import(&fixture.file("a.jsonl", lines(0..1)), &ImportOptions::default());
+    let mut exported = Vec::new();
+    fixture.journal.export(&mut exported).unwrap();
+    let other = Fixture::new();
+    other.import(&other.file("a.jsonl", &exported), &ImportOptions::default());
+    let patch = lyra_memstore::EntryPatch::new("0").with_content("new");
+    other.journal.update(patch).expect("the vector is the embedder's, so it is made anew");
+}
+
+#[test]
+fn an_export_that_cannot_be_written_says_so() {
+    struct Full;
+    impl std::io::Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Err(std::io::Error::other("full"))
+        }
+    }
+    let fixture = Fixture::new();
+    let error = fixture.journal.export(&mut Full).unwrap_err();
+    assert_eq!(error.to_string(), "cannot write the export");
+}
+
+#[test]
+fn what_is_no_plain_file_is_refused_and_does_not_hang() {
+    let fixture = Fixture::new();
+    let pipe = fixture.dir.path().join("pipe.jsonl");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let error =
+        fixture.journal.import(&[pipe], &ImportOptions::default(), &mut |_| {}).unwrap_err();
+    assert_eq!(error.code().id(), "memstore.unsupported_file");
+}
+
+#[test]
+fn an_entry_that_another_thread_adds_meanwhile_is_seen() {
+    use std::sync::{Arc, OnceLock};
+
+    /// Adds an entry to the store while the import embeds.
+    #[derive(Default)]
+    struct Meddler(OnceLock<Collection>);
+    impl lyra_memstore::Embedder for Meddler {
+        fn fingerprint(&self) -> &str {
+            "meddler"
+        }
+        fn dimension(&self) -> u32 {
+            2
+        }
+        fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, lyra_errors::Error> {
+            if let Some(collection) = self.0.get() {
+                let _ = collection.upsert(
+                    lyra_memstore::Entry::journal("c 1", "s")
+                        .with_id("1")
+                        .with_embedding([1.0, 0.0]),
+                );
+            }
+            Ok(vec![vec![1.0, 1.0]; texts.len()])
+        }
+    }
+
+    let dir = tempfile::tempdir().unwrap();
+    let meddler = Arc::new(Meddler::default());
+    let store =
+        MemoryStore::builder(dir.path().join("m")).with_embedder(meddler.clone()).open().unwrap();
+    let space = Space::cosine(2).with_embedder(&*meddler);
+    let collection = store.collection("texts", space).unwrap();
+    meddler.0.set(collection.clone()).unwrap();
+    let file = dir.path().join("a.jsonl");
+    fs::write(&file, lines(0..3)).unwrap();
+    let report = collection.import(&[file], &ImportOptions::default(), &mut |_| {}).unwrap();
+    assert_eq!((report.added, report.identical), (2, 1), "one came from elsewhere meanwhile");
+    assert_eq!(collection.count().unwrap(), 3);
 }
 
 #[test]

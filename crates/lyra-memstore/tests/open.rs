@@ -96,8 +96,11 @@ fn a_damaged_store_is_told_and_never_made_anew() {
     let path = filled(dir.path());
     let good = fs::read(database(&path)).unwrap();
 
-    fs::write(database(&path), b"this was a database once, and it is none any more").unwrap();
-    assert_eq!(code_of(MemoryStore::open(&path)), "memstore.corrupt");
+    for remains in [b"cut short".to_vec(), b"no database any more ".repeat(100)] {
+        fs::write(database(&path), &remains).unwrap();
+        assert_eq!(code_of(MemoryStore::open(&path)), "memstore.corrupt");
+        assert_eq!(fs::read(database(&path)).unwrap(), remains, "not a byte was changed");
+    }
 
     let mut zeroed = good.clone();
     zeroed[4096..].fill(0);
@@ -146,6 +149,94 @@ fn a_second_writer_is_refused_by_name_and_readers_are_not() {
     assert_eq!(code_of(MemoryStore::open(&path)), "memstore.locked");
     drop(clone);
     MemoryStore::open(&path).expect("the last handle lets go of the lock");
+}
+
+#[test]
+fn a_store_that_was_deleted_or_exchanged_is_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = filled(dir.path());
+    let writer = MemoryStore::open(&path).unwrap();
+    let reader = MemoryStore::builder(&path).open_read_only().unwrap();
+    let handles = [&writer, &reader].map(|store| store.open_collection("facts").unwrap());
+    fs::rename(&path, dir.path().join("moved")).unwrap();
+    for error in [
+        handles[0].add(Entry::fact("into nothing")).unwrap_err(),
+        handles[0].count().unwrap_err(),
+        handles[1].count().unwrap_err(),
+    ] {
+        assert_eq!(error.code().id(), "memstore.moved");
+    }
+    let other = MemoryStore::open(&path).expect("the path is free for a new store");
+    assert_eq!(handles[1].count().unwrap_err().code().id(), "memstore.moved");
+    drop((writer, other, handles));
+
+    let path = dir.path().join("moved");
+    let writer = MemoryStore::open(&path).unwrap();
+    fs::remove_file(path.join("lyra.lock")).unwrap();
+    let error = writer.begin().unwrap_err();
+    assert_eq!(error.code().id(), "memstore.moved", "a second writer could get in");
+}
+
+#[test]
+fn a_store_is_found_through_links_and_from_other_working_directories() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = filled(dir.path());
+    let link = dir.path().join("link");
+    std::os::unix::fs::symlink(dir.path(), &link).unwrap();
+    let store = MemoryStore::open(link.join("memory")).unwrap();
+    assert_eq!(store.directory(), path.canonicalize().unwrap());
+    assert_eq!(store.open_collection("facts").unwrap().count().unwrap(), 50);
+    assert_eq!(code_of(MemoryStore::open(&path)), "memstore.locked");
+}
+
+#[test]
+fn a_lock_that_is_a_link_is_not_followed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = filled(dir.path());
+    let precious = dir.path().join("precious");
+    fs::write(&precious, "precious").unwrap();
+    fs::remove_file(path.join("lyra.lock")).unwrap();
+    std::os::unix::fs::symlink(&precious, path.join("lyra.lock")).unwrap();
+    assert_eq!(code_of(MemoryStore::open(&path)), "memstore.not_a_store");
+    assert_eq!(fs::read_to_string(&precious).unwrap(), "precious");
+}
+
+/// POSIX gives up all locks of a process on a file when it closes any handle
+/// of that file; SQLite's own would go with them.
+#[test]
+fn looking_at_a_store_does_not_take_its_locks_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = filled(dir.path());
+    let store = MemoryStore::open(&path).unwrap();
+    let facts = store.open_collection("facts").unwrap();
+    facts.add(Entry::fact("before")).unwrap();
+    MemoryStore::builder(&path).open_read_only().unwrap().stats().unwrap();
+    assert_eq!(code_of(MemoryStore::open(&path)), "memstore.locked");
+    let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
+    let inode = std::os::unix::fs::MetadataExt::ino(&fs::metadata(database(&path)).unwrap());
+    let held = |line: &str| line.contains("POSIX") && line.contains(&format!(":{inode} "));
+    assert!(locks.is_empty() || locks.lines().any(held), "SQLite holds its shared lock: {locks}");
+}
+
+#[test]
+fn four_processes_that_create_a_store_at_once_agree() {
+    use std::sync::Barrier;
+    for _ in 0..20 {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("memory");
+        let barrier = Barrier::new(4);
+        let codes: Vec<_> = std::thread::scope(|scope| {
+            let open = || {
+                barrier.wait();
+                MemoryStore::open(&path).map_err(|error| error.code().id())
+            };
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(codes.iter().filter(|code| code.is_ok()).count() == 1, "{codes:?}");
+        let refused = codes.iter().filter_map(|code| code.as_ref().err());
+        assert!(refused.into_iter().all(|code| *code == "memstore.locked"), "{codes:?}");
+    }
 }
 
 #[test]
@@ -246,9 +337,31 @@ fn names_and_dimensions_that_cannot_be_are_refused() {
         let error = store.collection(name, Space::cosine(2)).unwrap_err();
         assert_eq!(error.code().id(), "memstore.invalid_collection", "{name:?}");
     }
+    let mut strange = Strange("x\n".repeat(300));
+    for _ in 0..2 {
+        let space = Space::cosine(2).with_embedder(&strange);
+        let error = store.collection("good", space).unwrap_err();
+        assert_eq!(error.code().id(), "memstore.invalid_collection");
+        assert!(error.to_string().len() < 200);
+        strange.0.clear();
+    }
     for dimension in [0, Space::MAX_DIMENSION + 1] {
         let error = store.collection("good", Space::l2(dimension)).unwrap_err();
         assert_eq!(error.code().id(), "memstore.invalid_collection", "{dimension}");
     }
     assert!(store.collections().unwrap().is_empty());
+}
+
+struct Strange(String);
+
+impl lyra_memstore::Embedder for Strange {
+    fn fingerprint(&self) -> &str {
+        &self.0
+    }
+    fn dimension(&self) -> u32 {
+        2
+    }
+    fn embed(&self, _: &[&str]) -> Result<Vec<Vec<f32>>, lyra_errors::Error> {
+        Ok(Vec::new())
+    }
 }

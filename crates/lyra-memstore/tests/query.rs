@@ -68,10 +68,10 @@ proptest! {
                 let hits = collection.query(query).unwrap();
                 prop_assert_eq!(hits.len(), wanted.len());
                 for (hit, wanted) in hits.iter().zip(&wanted) {
-                    prop_assert!((f64::from(hit.distance) - wanted).abs() < 1e-4);
+                    prop_assert!((hit.distance - wanted).abs() < 1e-6);
                     let own: usize = hit.entry.id().unwrap().parse().unwrap();
                     let own = distance(metric, &target, &vectors[own]);
-                    prop_assert!((f64::from(hit.distance) - own).abs() < 1e-4);
+                    prop_assert!((hit.distance - own).abs() < 1e-6);
                 }
             }
         }

@@ -251,6 +251,25 @@ fn an_update_embeds_again_what_the_embedder_had_made() {
 }
 
 #[test]
+fn an_update_tells_all_its_faults_at_once() {
+    let fixture = fixture();
+    let patches = vec![
+        EntryPatch::new("f").with_content("new").with_significance(99),
+        EntryPatch::new("f").with_tags(["not ok"]),
+    ];
+    let error = fixture.facts.update(patches).unwrap_err();
+    let MemoryError::Invalid { faults, .. } = &error else { panic!("{error}") };
+    let paths: Vec<_> = faults.iter().map(|fault| (fault.path.as_str(), fault.code)).collect();
+    let wanted = [
+        ("entries[0].embedding", "no_embedding"),
+        ("entries[0].significance", "range"),
+        ("entries[1].tags[0]", "characters"),
+        ("entries[1].id", "duplicate"),
+    ];
+    assert_eq!(paths, wanted);
+}
+
+#[test]
 fn an_update_refuses_to_leave_a_stale_vector_of_the_callers() {
     let fixture = fixture();
     let error = fixture.facts.update(EntryPatch::new("f").with_content("new")).unwrap_err();
@@ -273,6 +292,43 @@ fn the_same_id_twice_in_one_update_is_refused() {
     let error = fixture.journal.update(patches).unwrap_err();
     let MemoryError::Invalid { faults, .. } = &error else { panic!("{error}") };
     assert_eq!(faults.first().code, "duplicate");
+}
+
+#[test]
+fn a_handle_of_a_dropped_collection_reaches_no_other() {
+    let fixture = fixture();
+    fixture.store.drop_collection("facts").unwrap();
+    let other = fixture.store.collection("facts", Space::l2(3)).unwrap();
+    let secret = Entry::fact("secret").with_id("s").with_embedding([1.0, 2.0, 3.0]);
+    other.add(secret).unwrap();
+    let old = &fixture.facts;
+    for error in [
+        old.add(fact("x")).unwrap_err(),
+        old.upsert(fact("s")).unwrap_err(),
+        old.update(EntryPatch::new("s")).unwrap_err(),
+        old.delete(["s"]).unwrap_err(),
+        old.get("s").unwrap_err(),
+        old.list(List::new()).unwrap_err(),
+        old.count().unwrap_err(),
+    ] {
+        assert_eq!(error.code().id(), "memstore.collection_not_found");
+    }
+    assert_eq!(other.count().unwrap(), 1);
+    assert!(fixture.store.check().unwrap().is_ok());
+}
+
+#[test]
+fn a_wait_for_another_program_ends_in_time() {
+    let fixture = fixture();
+    let path = fixture.store.directory().join("memory.sqlite3");
+    let other = rusqlite::Connection::open(path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let started = Instant::now();
+    let error = fixture.store.begin_within(Duration::from_millis(50)).unwrap_err();
+    assert_eq!(error.code().id(), "memstore.locked");
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    drop(other);
+    fixture.journal.add(entry("c")).unwrap();
 }
 
 #[test]

@@ -31,6 +31,9 @@ fn content_and_summary_are_of_1_to_50_000_characters() {
     assert_eq!(faults_of(&Entry::journal("x", &too_long)), fault("summary", "too_long"));
     assert_eq!(faults_of(&Entry::journal("x", "")), fault("summary", "required"));
     assert_eq!(faults_of(&Entry::fact("a\0b")), fault("content", "characters"));
+    let both = Entry::journal("x", format!("\0{too_long}")).with_id(format!("{too_long}\n"));
+    let both: Vec<_> = faults_of(&both).into_iter().map(|(_, code)| code).collect();
+    assert_eq!(both, ["characters", "too_long", "characters", "too_long"], "all at once");
 }
 
 #[test]
@@ -141,6 +144,7 @@ fn all_faults_of_a_batch_are_told_at_once_with_their_paths_and_nothing_is_writte
         ("entries[17].embedding", "dimension"),
         ("entries[18].embedding", "zero_vector"),
         ("entries[18].id", "duplicate"),
+        ("entries[19].embedding", "no_embedding"),
     ];
     assert_eq!(pairs(faults), wanted.map(|(path, code)| (path.to_owned(), code)));
     assert_eq!(facts.count().unwrap(), 0);

@@ -10,9 +10,12 @@ use crate::EntryKind;
 use crate::error::{IoSnafu, MemoryError, UnsupportedFileSnafu};
 
 /// The files to read, in a fixed order.
+#[derive(Default)]
 pub(super) struct Sources {
     pub(super) files: Vec<Source>,
     pub(super) ignored: u64,
+    /// Folders that could not be read, below those that were named.
+    pub(super) unreadable: Vec<(PathBuf, std::io::Error)>,
 }
 
 pub(super) struct Source {
@@ -61,13 +64,16 @@ impl Source {
 /// A path that is named must be of a known sort; in a folder other files,
 /// hidden ones, symbolic links and caches are passed over.
 pub(super) fn find(paths: &[PathBuf]) -> Result<Sources, MemoryError> {
-    let mut sources = Sources { files: Vec::new(), ignored: 0 };
+    let mut sources = Sources::default();
     for path in paths {
         let metadata = fs::metadata(path).context(IoSnafu { path, operation: "read" })?;
         if metadata.is_dir() {
-            walk(path, path, &mut sources)?;
+            let failed = IoSnafu { path, operation: "read the folder" };
+            walk(path, path, &mut sources).context(failed)?;
         } else {
-            let sort = Sort::of(path).context(UnsupportedFileSnafu { path })?;
+            // Anything else, such as a pipe, might never end.
+            let sort = Sort::of(path).filter(|_| metadata.is_file());
+            let sort = sort.context(UnsupportedFileSnafu { path })?;
             sources.files.push(Source {
                 sort,
                 name: relative_name(path, None),
@@ -78,22 +84,24 @@ pub(super) fn find(paths: &[PathBuf]) -> Result<Sources, MemoryError> {
     Ok(sources)
 }
 
-fn walk(root: &Path, folder: &Path, sources: &mut Sources) -> Result<(), MemoryError> {
+fn walk(root: &Path, folder: &Path, sources: &mut Sources) -> std::io::Result<()> {
     // The mark of directories whose content a program can make anew.
     if folder.join("CACHEDIR.TAG").exists() {
         return Ok(());
     }
-    let failed = IoSnafu { path: folder, operation: "read the folder" };
-    let mut items: Vec<_> =
-        fs::read_dir(folder).and_then(Iterator::collect::<Result<_, _>>).context(failed)?;
+    let mut items: Vec<_> = fs::read_dir(folder)?.collect::<Result<_, _>>()?;
     items.sort_by_key(fs::DirEntry::file_name);
     for item in items {
         let path = item.path();
-        let kind = item.file_type().context(IoSnafu { path: &path, operation: "read" })?;
+        let kind = item.file_type()?;
         let hidden = item.file_name().as_encoded_bytes().starts_with(b".");
         match Sort::of(&path) {
             _ if hidden => {}
-            _ if kind.is_dir() => walk(root, &path, sources)?,
+            _ if kind.is_dir() => {
+                if let Err(error) = walk(root, &path, sources) {
+                    sources.unreadable.push((path, error));
+                }
+            }
             Some(sort) if kind.is_file() => {
                 let name = relative_name(&path, Some(root));
                 sources.files.push(Source { path, sort, name });

@@ -13,7 +13,7 @@ use crate::{EntryKind, json};
 
 /// A longer line is a fault: it would be read into memory whole, and no entry
 /// within the limits comes near it.
-const MAX_LINE_BYTES: u64 = 64 * 1024 * 1024;
+const MAX_LINE_BYTES: u64 = 16 * 1024 * 1024;
 
 pub(super) fn read_lines(
     path: &Path,
@@ -31,12 +31,12 @@ pub(super) fn read_lines(
         }
         if limited.limit() == 0 && bytes.last() != Some(&b'\n') {
             skip_line(&mut reader).context(failed)?;
-            visit(fault(line, "too_long", "the line is longer than 64 MiB"))?;
+            visit(fault(line, "too_long", "the line is longer than 16 MiB"))?;
             continue;
         }
         match std::str::from_utf8(without_mark(&bytes, line)) {
             Ok(text) if text.trim().is_empty() => {}
-            Ok(text) => visit(Found { line, entry: json::from_json_or(text.trim(), kind) })?,
+            Ok(text) => visit(Found::of(line, json::read(text.trim(), kind)))?,
             Err(_) => visit(fault(line, "characters", "the line is not UTF-8"))?,
         }
     }
@@ -58,7 +58,7 @@ pub(super) fn read_array(
             }
         };
     for (position, element) in (1..).zip(elements) {
-        visit(Found { line: position, entry: json::from_json_or(element.get(), kind) })?;
+        visit(Found::of(position, json::read(element.get(), kind)))?;
     }
     Ok(())
 }
@@ -93,5 +93,5 @@ fn skip_line(reader: &mut impl BufRead) -> std::io::Result<()> {
 fn fault(line: u64, code: &'static str, message: &str) -> Found {
     let mut faults = Faults::default();
     faults.push("entry", code, message.to_owned());
-    Found { line, entry: Err(faults) }
+    Found::of(line, (None, faults))
 }

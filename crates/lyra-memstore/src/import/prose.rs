@@ -52,7 +52,7 @@ fn read(
         Err(_) => {
             let mut faults = Faults::default();
             faults.push("content", "characters", "the file is not UTF-8".to_owned());
-            visit(Found { line: 1, entry: Err(faults) })?;
+            visit(Found::of(1, (None, faults)))?;
             Ok(None)
         }
     }
@@ -125,7 +125,7 @@ fn emit(
         if kind == EntryKind::Journal {
             entry = entry.with_summary(summary);
         }
-        visit(Found { line, entry: Ok(entry) })?;
+        visit(Found::of(line, (Some(entry), Faults::default())))?;
     }
     Ok(())
 }

@@ -3,13 +3,14 @@
 use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
-use snafu::ResultExt;
+use snafu::{ResultExt, ensure};
 
-use crate::error::{IoSnafu, LockedSnafu, MemoryError};
+use super::file_id::FileId;
+use crate::error::{IoSnafu, LockedSnafu, MemoryError, NotAStoreSnafu};
 
 /// The name of the lock file in the store's directory.
 pub(crate) const FILE_NAME: &str = "lyra.lock";
@@ -37,6 +38,7 @@ impl fmt::Display for LockOwner {
 #[derive(Debug)]
 pub(super) struct StoreLock {
     file: File,
+    path: PathBuf,
 }
 
 impl StoreLock {
@@ -47,7 +49,7 @@ impl StoreLock {
         // Once is enough to mend that; more would be somebody's busy loop.
         for _ in 0..3 {
             let lock = Self::acquire_once(directory, &path)?;
-            if lock.is_at(&path) {
+            if lock.is_in_place() {
                 return Ok(lock);
             }
         }
@@ -55,6 +57,10 @@ impl StoreLock {
     }
 
     fn acquire_once(directory: &Path, path: &Path) -> Result<Self, MemoryError> {
+        // Through a link, who holds the lock would be written into whatever
+        // file it leads to.
+        let link = path.symlink_metadata().is_ok_and(|metadata| !metadata.is_file());
+        ensure!(!link, NotAStoreSnafu { path: directory, reason: "its lock is no plain file" });
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -73,22 +79,13 @@ impl StoreLock {
         }
         // Who it is helps a person; the lock itself does not depend on it.
         let _ = write_owner(&mut file);
-        Ok(Self { file })
+        Ok(Self { file, path: path.to_owned() })
     }
 
-    /// Whether the file that is locked is the one that has this path now.
-    #[cfg(unix)]
-    fn is_at(&self, path: &Path) -> bool {
-        use std::os::unix::fs::MetadataExt;
-        match (self.file.metadata(), std::fs::metadata(path)) {
-            (Ok(held), Ok(there)) => (held.dev(), held.ino()) == (there.dev(), there.ino()),
-            _ => false,
-        }
-    }
-
-    #[cfg(not(unix))]
-    fn is_at(&self, _path: &Path) -> bool {
-        true
+    /// Whether the file that is locked is the one that has its path now.
+    pub(super) fn is_in_place(&self) -> bool {
+        let held = self.file.metadata().ok().map(|metadata| FileId::from(&metadata));
+        held.is_some() && held == FileId::of(&self.path)
     }
 }
 

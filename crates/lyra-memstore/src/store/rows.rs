@@ -22,7 +22,6 @@ pub(crate) struct Prepared {
 pub(crate) struct Stored {
     pub(crate) number: EntryNumber,
     pub(crate) entry: Entry,
-    pub(crate) made_by: Option<String>,
 }
 
 /// What to read of each entry; the text is what a `SELECT` begins with.
@@ -55,7 +54,8 @@ pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<Stored> {
         }
         entry.embedding = Some(numbers);
     }
-    Ok(Stored { number: row.get(0)?, entry, made_by: row.get(8)? })
+    entry.embedder = row.get(8)?;
+    Ok(Stored { number: row.get(0)?, entry })
 }
 
 fn json<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {

@@ -18,13 +18,14 @@ const _: () = assert!(FORMAT == MIGRATIONS.len().cast_signed() as i64);
 /// released never changes.
 const MIGRATIONS: [&str; 1] = [FIRST];
 
-/// - `entry` numbers grow, so they give the order in which entries were added.
+/// - Numbers grow and are never given twice: `entry` is the order of adding, and
+///   a handle of a dropped collection cannot meet another one.
 /// - `slot` is an entry's dense place within its collection, for what will be
 ///   derived per collection.
 /// - `embeddings.embedder` says who made a vector; null is the caller.
 const FIRST: &str = "
 CREATE TABLE collections (
-    collection INTEGER PRIMARY KEY,
+    collection INTEGER PRIMARY KEY AUTOINCREMENT,
     name       TEXT    NOT NULL UNIQUE,
     dimension  INTEGER NOT NULL CHECK (dimension BETWEEN 1 AND 65536),
     metric     TEXT    NOT NULL CHECK (metric IN ('cosine', 'l2', 'ip')),
@@ -133,4 +134,34 @@ fn migrate(connection: &mut Connection, from: i64) -> rusqlite::Result<()> {
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_is_synced_and_references_are_enforced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("database");
+        let writer = open_writer(&path).unwrap();
+        let pragma = |name: &str| -> rusqlite::types::Value {
+            writer.pragma_query_value(None, name, |row| row.get(0)).unwrap()
+        };
+        assert_eq!(pragma("journal_mode"), "wal".to_owned().into());
+        assert_eq!(pragma("synchronous"), 2.into(), "FULL");
+        assert_eq!(pragma("foreign_keys"), 1.into());
+        assert_eq!(pragma("user_version"), FORMAT.into());
+    }
+
+    #[test]
+    fn a_second_open_migrates_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("database");
+        drop(open_writer(&path).unwrap());
+        let version = || std::fs::read(&path).unwrap();
+        let before = version();
+        drop(open_writer(&path).unwrap());
+        assert_eq!(version(), before);
+    }
 }
