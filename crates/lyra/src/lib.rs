@@ -1,0 +1,10 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub use lyra_errors as errors;
+
+#[cfg(feature = "backup")]
+pub use lyra_backup as backup;
+#[cfg(feature = "memstore")]
+pub use lyra_memstore as memstore;
