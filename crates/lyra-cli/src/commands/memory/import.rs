@@ -1,0 +1,124 @@
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use lyra::errors::Result;
+use lyra::memstore::{Collection, ImportOptions, ImportProgress, ImportReport, OnInvalid};
+use serde_json::json;
+
+use super::{Context, Place};
+use crate::args::memory::ImportArgs;
+use crate::error::NoSuchPathSnafu;
+use crate::exit::Exit;
+use crate::output::{Output, units};
+
+pub(super) fn run(args: &ImportArgs, place: &Place, context: &Context) -> Result<Exit> {
+    // Looked at first, so that a typing error does not leave an empty store.
+    if let Some(path) = args.paths.iter().find(|path| !path.exists()) {
+        return Err(NoSuchPathSnafu { path }.build().into());
+    }
+    let started = Instant::now();
+    let collection = place.to_fill(&args.space)?;
+    let mut options = ImportOptions::default();
+    options.kind = args.kind.into();
+    if args.skip_invalid {
+        options.invalid = OnInvalid::SkipEntry;
+    }
+    let report = import(&collection, &args.paths, &options, &mut |progress| {
+        acknowledge(progress, context.output);
+    })?;
+    tell_what_is_wrong(&report, context);
+    let total = collection.count()?;
+    let took = started.elapsed();
+    let document = json!({
+        "collection": place.collection,
+        "files": report.files,
+        "ignored_files": report.ignored_files,
+        "skipped_files": report.skipped_files,
+        "added": report.added,
+        "identical": report.identical,
+        "conflict_count": report.conflict_count,
+        "conflicts": report.conflicts,
+        "fault_count": report.fault_count,
+        "faults": report.faults,
+        "total": total,
+        "seconds": took.as_secs_f64(),
+    });
+    context.output.result(&document, |_| summary(&report, total, took))?;
+    Ok(exit(&report))
+}
+
+/// The import itself; the tour comes through here, too.
+pub(crate) fn import(
+    collection: &Collection,
+    paths: &[PathBuf],
+    options: &ImportOptions,
+    progress: &mut dyn FnMut(&ImportProgress),
+) -> Result<ImportReport> {
+    Ok(collection.import(paths, options, progress)?)
+}
+
+/// Each commit is told at once: who kills an import knows from the last line
+/// what is safe.
+fn acknowledge(progress: &ImportProgress, output: Output) {
+    match progress {
+        ImportProgress::Checking { file } => {
+            output.detail(format_args!("reading {}", file.display()));
+        }
+        ImportProgress::Committed { entries, .. } => {
+            output.note(format_args!("committed {}", units::entries(*entries)));
+        }
+        _ => {}
+    }
+}
+
+fn tell_what_is_wrong(report: &ImportReport, context: &Context) {
+    for fault in &report.faults {
+        let (file, fault, line) = (fault.file.display(), &fault.fault, fault.line);
+        context.output.note(format_args!("{file}:{line}: {fault} [{}]", fault.code));
+    }
+    for conflict in &report.conflicts {
+        let (file, line, id) = (conflict.file.display(), conflict.line, &conflict.id);
+        context.output.note(format_args!("{file}:{line}: {id} is the id of another entry already"));
+    }
+}
+
+/// A file that was left out is invalid input; an entry that was left out on
+/// request is a part that was skipped.
+fn exit(report: &ImportReport) -> Exit {
+    if report.skipped_files > 0 {
+        Exit::Invalid
+    } else if report.conflict_count > 0 {
+        Exit::Conflict
+    } else if report.fault_count > 0 {
+        Exit::Partial
+    } else {
+        Exit::Done
+    }
+}
+
+fn summary(report: &ImportReport, total: u64, took: Duration) -> String {
+    let mut text = format!(
+        "{} added from {}, {} identical, {total} in all, {}",
+        units::entries(report.added),
+        units::count(report.files, "file"),
+        report.identical,
+        units::time(took)
+    );
+    if report.skipped_files > 0 {
+        text += &format!(
+            "\n{} left out for {}; --skip-invalid imports the valid rest",
+            units::count(report.skipped_files, "file"),
+            units::count(report.fault_count, "fault")
+        );
+    } else if report.fault_count > 0 {
+        let faults = units::count(report.fault_count, "fault");
+        text += &format!("\nleft out for {faults}: the entries named above");
+    }
+    if report.conflict_count > 0 {
+        text += &format!(
+            "\n{} left as they are under their ids",
+            units::entries(report.conflict_count)
+        );
+    }
+    text
+}

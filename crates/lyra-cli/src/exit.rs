@@ -1,0 +1,155 @@
+//! Exit codes: which code of which crate ends the command how.
+
+use std::process::ExitCode;
+
+use lyra::errors::Code;
+
+/// How the command ends. These are the only ways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// Done.
+    Done = 0,
+    /// Failed, and none of the others says it better.
+    Failed = 1,
+    /// Wrong usage or configuration.
+    Usage = 2,
+    /// What was asked for does not exist.
+    NotFound = 3,
+    /// The input is invalid or corrupt.
+    Invalid = 4,
+    /// Another process, or what is there already, stands in the way.
+    Conflict = 5,
+    /// Done, but parts had changed while they were read or were skipped.
+    Partial = 6,
+    /// Interrupted, with nothing half-done.
+    Interrupted = 130,
+}
+
+impl Exit {
+    /// How an error of that code ends the command.
+    pub(crate) fn of(code: Code) -> Self {
+        TABLE
+            .iter()
+            .find(|(_, codes)| codes.contains(&code.id()))
+            .map_or(Self::Failed, |(exit, _)| *exit)
+    }
+}
+
+impl From<Exit> for i32 {
+    fn from(exit: Exit) -> Self {
+        exit as Self
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        (exit as u8).into()
+    }
+}
+
+/// Every code of every crate, once.
+const TABLE: &[(Exit, &[&str])] = &[
+    (
+        Exit::Failed,
+        &[
+            "backup.disk_full",
+            "backup.io",
+            "backup.unreadable",
+            "cli.comparison",
+            "cli.output",
+            "cli.unreadable",
+            "errors.already_set",
+            "errors.invalid_record",
+            "host.consciousness",
+            "host.gpu_memory",
+            "host.internal",
+            "host.memory",
+            "host.model_load",
+            "host.rate_limit",
+            "host.router",
+            "memstore.disk_full",
+            "memstore.embedder_answer",
+            "memstore.embedding_failed",
+            "memstore.io",
+            "memstore.nested_transaction",
+            "memstore.read_only",
+            "memstore.storage",
+            "memstore.transaction_aborted",
+        ],
+    ),
+    (
+        Exit::Usage,
+        &[
+            "backup.bad_target",
+            "backup.empty_policy",
+            "backup.invalid_argument",
+            "cli.config",
+            "cli.not_confirmed",
+            "cli.unknown_key",
+            "cli.usage",
+            "memstore.invalid_collection",
+            "memstore.invalid_filter",
+        ],
+    ),
+    (
+        Exit::NotFound,
+        &[
+            "backup.no_previous",
+            "backup.not_found",
+            "backup.source_not_found",
+            "cli.no_such_entry",
+            "cli.no_such_path",
+            "memstore.collection_not_found",
+            "memstore.not_found",
+        ],
+    ),
+    (
+        Exit::Invalid,
+        &[
+            "backup.corrupt",
+            "backup.journal",
+            "backup.newer_format",
+            "backup.unsafe_member",
+            "cli.invalid_input",
+            "host.validation",
+            "memstore.corrupt",
+            "memstore.dimension_mismatch",
+            "memstore.invalid_entry",
+            "memstore.invalid_query",
+            "memstore.newer_format",
+            "memstore.no_embedder",
+            "memstore.not_a_store",
+            "memstore.unsupported_file",
+        ],
+    ),
+    (
+        Exit::Conflict,
+        &[
+            "backup.locked",
+            "backup.target_in_use",
+            "host.concurrency",
+            "memstore.already_exists",
+            "memstore.busy",
+            "memstore.locked",
+            "memstore.space_mismatch",
+        ],
+    ),
+    (Exit::Interrupted, &["backup.cancelled"]),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_of_every_crate_stands_in_the_table_once() {
+        let crates =
+            [lyra::errors::CODES, lyra::memstore::CODES, lyra::backup::CODES, crate::error::CODES];
+        let mut known: Vec<_> = crates.concat().iter().map(|code| code.id()).collect();
+        let mut listed: Vec<_> = TABLE.iter().flat_map(|(_, codes)| *codes).copied().collect();
+        known.sort_unstable();
+        listed.sort_unstable();
+        assert_eq!(listed, known);
+    }
+}

@@ -1,0 +1,194 @@
+//! The one place that prints: results on stdout, everything else on stderr.
+
+pub(crate) mod progress;
+pub(crate) mod table;
+pub(crate) mod units;
+
+use std::fmt;
+use std::io::{self, IsTerminal as _, Write};
+
+use lyra::errors::{Error, Result};
+use serde::Serialize;
+use snafu::ResultExt as _;
+
+use crate::args::{Format, Global};
+use crate::error::OutputSnafu;
+use progress::Progress;
+
+/// Who is told what, and how.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Output {
+    format: Format,
+    verbosity: Verbosity,
+    colour: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Verbosity {
+    Quiet,
+    Normal,
+    Verbose,
+}
+
+impl Output {
+    pub(crate) fn new(format: Format, global: &Global) -> Self {
+        let verbosity = match (global.quiet, global.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (false, 0) => Verbosity::Normal,
+            (false, _) => Verbosity::Verbose,
+        };
+        let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        Self { format, verbosity, colour }
+    }
+
+    /// For errors that arise before the arguments are understood.
+    pub(crate) fn early(format: Format) -> Self {
+        Self { format, verbosity: Verbosity::Normal, colour: false }
+    }
+
+    pub(crate) fn format(self) -> Format {
+        self.format
+    }
+
+    /// The result of the command: `document` for machines, or what `human`
+    /// makes of it for people. Called once.
+    pub(crate) fn result<T: Serialize>(
+        self,
+        document: &T,
+        human: impl FnOnce(&T) -> String,
+    ) -> Result<()> {
+        let text = match self.format {
+            Format::Human => human(document),
+            Format::Json if io::stdout().is_terminal() => {
+                json(serde_json::to_string_pretty(document))?
+            }
+            Format::Json => json(serde_json::to_string(document))?,
+        };
+        match text.trim_end() {
+            "" => Ok(()),
+            text => self.payload(|stdout| told_all(writeln!(stdout, "{text}"))).map(|_| ()),
+        }
+    }
+
+    /// Lets `write` put on stdout what is too long to be held in memory.
+    ///
+    /// A reader that has seen enough (`lyra … | head`) is no error: the rest
+    /// is not written, and there is nothing to return.
+    pub(crate) fn payload<T>(
+        self,
+        write: impl FnOnce(&mut dyn Write) -> Result<T>,
+    ) -> Result<Option<T>> {
+        let mut stdout = Stdout { stdout: io::stdout().lock(), gone: false };
+        let mut buffer = io::BufWriter::new(&mut stdout);
+        let written = write(&mut buffer).and_then(|value| told_all(buffer.flush()).map(|()| value));
+        // What could not be written once is not tried again.
+        let _ = buffer.into_parts();
+        match written {
+            Ok(value) => Ok(Some(value)),
+            Err(_) if stdout.gone => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A part of the result that people see as it comes; machines get it all
+    /// at the end, from [`result`](Self::result).
+    pub(crate) fn step(self, text: impl fmt::Display) -> Result<()> {
+        match self.format {
+            Format::Human => {
+                self.payload(|stdout| told_all(writeln!(stdout, "{text}"))).map(|_| ())
+            }
+            Format::Json => Ok(()),
+        }
+    }
+
+    /// A line beside the result.
+    pub(crate) fn note(self, text: impl fmt::Display) {
+        if self.verbosity >= Verbosity::Normal {
+            told(&text);
+        }
+    }
+
+    /// A line for those who asked for more.
+    pub(crate) fn detail(self, text: impl fmt::Display) {
+        if self.verbosity >= Verbosity::Verbose {
+            told(&text);
+        }
+    }
+
+    /// A question whose answer stands on the same line.
+    pub(crate) fn ask(self, question: impl fmt::Display) {
+        let mut stderr = io::stderr().lock();
+        let _ = write!(stderr, "{question}");
+        let _ = stderr.flush();
+    }
+
+    /// A bar on a terminal, once the work takes longer than a second.
+    pub(crate) fn progress(self, what: &'static str, bytes: bool) -> Progress {
+        Progress::new(what, bytes, self.verbosity >= Verbosity::Normal)
+    }
+
+    /// What failed, its context, its causes and what to do.
+    pub(crate) fn failure(self, error: &Error) {
+        let (red, plain) = if self.colour { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
+        let headline = format!("{red}error:{plain} {error} [{}]", error.code());
+        if self.format == Format::Json {
+            told(&headline);
+            // Nobody is left to tell if this fails, too.
+            let _ = self.payload(|stdout| told_all(writeln!(stdout, "{}", error.to_json())));
+            return;
+        }
+        let mut text = headline;
+        for (key, value) in error.context().iter() {
+            text += &format!("\n  {key}: {value}");
+        }
+        for cause in error.causes() {
+            text += &format!("\n  caused by: {}", cause.to_string().replace('\n', " "));
+        }
+        if self.verbosity >= Verbosity::Verbose {
+            text += &format!("\n  at: {}:{}", error.location().file(), error.location().line());
+        }
+        told(&format!("{text}\n  hint: {}", error.code().hint()));
+    }
+}
+
+/// Standard output that knows whether its reader went away.
+struct Stdout<'a> {
+    stdout: io::StdoutLock<'a>,
+    gone: bool,
+}
+
+impl Write for Stdout<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.stdout.write(bytes);
+        self.noticed(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let flushed = self.stdout.flush();
+        self.noticed(flushed)
+    }
+}
+
+impl Stdout<'_> {
+    fn noticed<T>(&mut self, done: io::Result<T>) -> io::Result<T> {
+        let broken = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+        self.gone |= done.as_ref().is_err_and(broken);
+        done
+    }
+}
+
+fn json(text: serde_json::Result<String>) -> Result<String> {
+    told_all(text.map_err(io::Error::from))
+}
+
+/// A failure to write to stdout as an error of the command.
+fn told_all<T>(written: io::Result<T>) -> Result<T> {
+    Ok(written.context(OutputSnafu)?)
+}
+
+/// Nobody is left to tell when stderr is gone, so that is no failure.
+fn told(text: &dyn fmt::Display) {
+    let mut stderr = io::stderr().lock();
+    let _ = writeln!(stderr, "{text}");
+    let _ = stderr.flush();
+}
