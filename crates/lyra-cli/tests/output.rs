@@ -1,0 +1,237 @@
+//! What stdout and stderr hold, and how the command ends.
+
+#![allow(clippy::unwrap_used, reason = "a failed `unwrap` is how a test fails")]
+
+#[path = "support/lyra.rs"]
+mod support;
+
+use std::fs::File;
+use std::process::{Command, Stdio};
+
+use serde_json::json;
+use support::{Place, Ran, command_in};
+
+#[test]
+fn every_command_prints_exactly_one_document() {
+    let place = Place::new();
+    place.write("in.md", "# A\n\nText.\n");
+    place.json("memory add --id a --content text --kind fact");
+    for command in [
+        "memory import in.md",
+        "memory get a",
+        "memory update a --meta k=1",
+        "memory search text",
+        "memory list",
+        "memory count",
+        "memory stats",
+        "memory check",
+        "memory export",
+        "memory export --output out.jsonl",
+        "memory delete a",
+        "backup create --meta reason=test",
+        "backup list",
+        "backup prune --dry-run",
+        "backup prune",
+        "doctor",
+        "tour --from in.md",
+    ] {
+        // `json` parses the whole of stdout as one document.
+        assert!(!place.json(command).is_null(), "{command}");
+    }
+    let name = place.json("backup list")["backups"][0]["name"].as_str().unwrap().to_owned();
+    assert_eq!(place.json(&format!("backup validate {name}"))["valid"], true);
+    assert_eq!(
+        place.json(&format!("backup restore {name} --target t --dry-run"))["target_exists"],
+        false
+    );
+    assert_eq!(place.json(&format!("backup restore {name} --target t"))["previous"], json!(null));
+}
+
+#[test]
+fn a_backup_is_described_with_bytes_and_utc_times() {
+    let place = Place::new();
+    place.done("memory add --content text");
+    let made = place.json("backup create --meta reason=nightly --prefix mine --fast");
+    assert!(made["archive_bytes"].is_u64(), "{made}");
+    assert!(made["name"].as_str().unwrap().starts_with("mine_"), "{made}");
+    let listed = &place.json("backup list")["backups"][0];
+    let created = listed["created"].as_str().unwrap();
+    assert!(created.contains('T') && created.ends_with('Z'), "{created}");
+    assert_eq!(listed["metadata"], json!({ "reason": "nightly" }));
+    assert_eq!(listed["status"]["state"], "verified");
+    let human = place.done("backup list").stdout;
+    assert!(human.starts_with("NAME ") && human.contains("verified"), "{human}");
+    assert!(!human.contains('\x1b'), "colour without a terminal: {human:?}");
+}
+
+#[test]
+fn an_error_tells_what_failed_with_context_causes_and_hint() {
+    let place = Place::new();
+    let ran = place.run("memory list --store nowhere");
+    assert_eq!((ran.code, ran.stdout.as_str()), (3, ""));
+    assert_eq!(
+        ran.stderr,
+        "error: there is no nowhere [cli.no_such_path]\n  path: nowhere\n  \
+         hint: check the path, and from which directory it counts\n"
+    );
+    let verbose = place.run("memory list --store nowhere -v").stderr;
+    assert!(verbose.contains("\n  at: "), "{verbose}");
+}
+
+#[test]
+fn wrong_usage_ends_with_2_in_both_formats() {
+    let place = Place::new();
+    for usage in ["", "fly", "memory", "memory add --kind poem", "backup restore x", "-v -q doctor"]
+    {
+        let ran = place.run(usage);
+        assert_eq!(ran.code, 2, "{usage}: {}", ran.stderr);
+        assert!(ran.stdout.is_empty() && !ran.stderr.is_empty(), "{usage}");
+    }
+    assert_eq!(place.fails("memory add --kind poem", 2)["code"], "cli.usage");
+    let nearest = place.run("memry list").stderr;
+    assert!(nearest.contains("memory"), "{nearest}");
+    for asked in ["--help", "help memory", "--version", "backup restore --help"] {
+        assert_eq!(place.run(asked).code, 0, "{asked}");
+    }
+}
+
+#[test]
+fn the_configuration_file_and_variables_are_heard() {
+    let place = Place::new();
+    place.write("conf/lyra.toml", "[memstore]\ndir = \"mine\"\n[cli]\nformat = \"json\"\n");
+    place.done("memory add --content x --config conf/lyra.toml");
+    assert_eq!(place.names("conf"), ["lyra.toml", "mine"]);
+    let mut count = place.command("memory count");
+    let ran = Ran::of(count.env("LYRA_MEMSTORE_DIR", "conf/mine").output().unwrap());
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, "1\n"));
+    place.write("lyra.toml", "[memstore]\ncolection = \"x\"\n");
+    let error = place.fails("memory count", 2);
+    assert_eq!(error["code"], "cli.unknown_key");
+    assert!(error["message"].as_str().unwrap().contains("`memstore.collection`"), "{error}");
+}
+
+#[test]
+fn quiet_tells_nothing_but_errors() {
+    let place = Place::new();
+    place.write("in.md", "# A\n\nText.\n");
+    assert_eq!(place.done("memory import in.md").stderr, "committed 1 entry\n");
+    assert_eq!(place.done("memory import in.md --quiet").stderr, "");
+    assert!(!place.run("memory get nobody --quiet").stderr.is_empty());
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let place = Place::new();
+    let long = "many words ".repeat(4_000);
+    for i in 0..4 {
+        let line = json!({ "id": format!("e{i}"), "kind": "fact", "content": long });
+        assert_eq!(place.run_with_stdin("memory add -", &line.to_string()).code, 0);
+    }
+    for command in
+        ["memory export", "memory export --format json", "memory list --format json", "--help"]
+    {
+        let mut child =
+            place.command(command).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let ran = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8_lossy(&ran.stderr);
+        assert_eq!(ran.status.code(), Some(0), "{command}: {stderr}");
+        assert!(!stderr.contains("panicked"), "{command}: {stderr}");
+    }
+}
+
+#[test]
+fn a_full_output_is_a_failure() {
+    let place = Place::new();
+    place.done("memory add --content text");
+    for command in ["memory export", "memory count", "doctor"] {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let ran = place.command(command).stdout(full).output().unwrap();
+        let stderr = String::from_utf8_lossy(&ran.stderr);
+        assert_eq!(ran.status.code(), Some(1), "{command}: {stderr}");
+        assert!(stderr.contains("error: "), "{command}: {stderr}");
+    }
+}
+
+#[test]
+fn a_restore_over_something_asks_and_without_a_terminal_refuses() {
+    let place = Place::new();
+    place.done("memory add --content first");
+    let name = place.json("backup create")["name"].as_str().unwrap().to_owned();
+    place.done("memory add --content second");
+    let error = place.fails(&format!("backup restore {name} --target memory"), 2);
+    assert_eq!(error["code"], "cli.not_confirmed");
+    assert_eq!(place.json("memory count")["count"], 2);
+    let diff = place.json(&format!("backup restore {name} --target memory --dry-run"));
+    assert_eq!(
+        (&diff["target_exists"], &diff["changed"]),
+        (&json!(true), &json!(["memory.sqlite3"]))
+    );
+    let done = place.json(&format!("backup restore {name} --target memory --yes"));
+    assert_eq!(place.json("memory count")["count"], 1);
+    let previous = done["previous"].as_str().unwrap();
+    assert_eq!(place.json(&format!("memory count --store {previous}"))["count"], 2);
+}
+
+#[test]
+fn prune_keeps_what_the_policy_says_and_refuses_to_keep_nothing() {
+    let place = Place::new();
+    place.done("memory add --content first");
+    for _ in 0..3 {
+        place.done("backup create");
+    }
+    place.done("backup create --prefix other");
+    assert_eq!(
+        place.fails("backup prune --retention-days 0 --keep-last 0", 2)["code"],
+        "backup.empty_policy"
+    );
+    let dry = place.json("backup prune --retention-days 0 --keep-last 1 --dry-run");
+    assert_eq!((&dry["removed"], &dry["dry_run"]), (&json!(2), &json!(true)));
+    assert_eq!(place.json("backup list")["backups"].as_array().unwrap().len(), 4);
+    assert_eq!(place.json("backup prune --retention-days 0 --keep-last 1")["removed"], 2);
+    let left = place.json("backup list");
+    let prefixes: Vec<_> =
+        left["backups"].as_array().unwrap().iter().map(|backup| &backup["prefix"]).collect();
+    assert_eq!(prefixes, ["other", "lyra"]);
+}
+
+#[test]
+fn the_doctor_finds_what_is_broken_and_says_what_to_do() {
+    let place = Place::new();
+    let report = place.json("doctor");
+    assert_eq!(report["ok"], true);
+    assert_eq!(place.names("."), [""; 0]);
+    place.write("memory/stranger.txt", "no store");
+    let ran = place.run("doctor --format json");
+    assert_eq!(ran.code, 1, "{}", ran.stdout);
+    let report = ran.document();
+    let store = report["checks"].as_array().unwrap().iter().find(|check| check["name"] == "store");
+    assert_eq!(store.unwrap()["state"], "broken");
+    assert!(store.unwrap()["remedy"].is_string(), "{report}");
+    let human = place.run("doctor").stdout;
+    assert!(human.contains("BROKEN") && human.contains("backup.keep_last"), "{human}");
+}
+
+/// The only directory that a newcomer has is the checkout.
+#[test]
+fn cargo_run_knows_which_binary_is_meant() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    let metadata = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
+        .current_dir(root)
+        .output()
+        .unwrap();
+    let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout).unwrap();
+    let members = metadata["workspace_default_members"].as_array().unwrap();
+    let binaries: Vec<_> = metadata["packages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|package| members.contains(&package["id"]))
+        .flat_map(|package| package["targets"].as_array().unwrap())
+        .filter(|target| target["kind"][0] == "bin")
+        .map(|target| target["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(binaries, ["lyra"], "`cargo run -- tour` would ask which");
+    assert_eq!(Ran::of(command_in(root.as_ref(), "--version").output().unwrap()).code, 0);
+}
