@@ -70,7 +70,8 @@ fn misused(error: &clap::Error) -> Exit {
         let _ = error.print();
         return Exit::Done;
     }
-    if asks_for_json(std::env::args_os()) {
+    let configured = std::env::var("LYRA_CLI_FORMAT").is_ok_and(|format| format == "json");
+    if configured || asks_for_json(std::env::args_os()) {
         let message = error.to_string();
         let first = message.lines().next().unwrap_or_default();
         let message = first.strip_prefix("error: ").unwrap_or(first);

@@ -123,8 +123,19 @@ impl Output {
     }
 
     /// A bar on a terminal, once the work takes longer than a second.
-    pub(crate) fn progress(self, what: &'static str, bytes: bool) -> Progress {
-        Progress::new(what, bytes, self.verbosity >= Verbosity::Normal)
+    pub(crate) fn bytes_bar(self, what: &'static str) -> Progress {
+        Progress::of_bytes(what, self.verbosity >= Verbosity::Normal)
+    }
+
+    /// A count on a terminal, once the work takes longer than a second.
+    pub(crate) fn entries_bar(self, what: &'static str) -> Progress {
+        Progress::of_entries(what, self.verbosity >= Verbosity::Normal)
+    }
+
+    /// Whether somebody watches stderr, so that a bar says it better than
+    /// lines.
+    pub(crate) fn is_watched(self) -> bool {
+        io::stderr().is_terminal()
     }
 
     /// What failed, its context, its causes and what to do.

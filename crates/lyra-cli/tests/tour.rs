@@ -13,6 +13,9 @@ use support::{Place, Ran, command_in};
 fn the_tour_of_this_checkout_succeeds_and_ends_with_a_table() {
     let place = Place::new();
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let names =
+        || here.read_dir().unwrap().map(|item| item.unwrap().file_name()).collect::<Vec<_>>();
+    let before = names();
     let mut tour = command_in(&here, "tour");
     let ran = Ran::of(tour.env("TMPDIR", place.path()).output().unwrap());
     assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
@@ -25,6 +28,7 @@ fn the_tour_of_this_checkout_succeeds_and_ends_with_a_table() {
     assert!(ran.stdout.contains("Every comparison held."), "{}", ran.stdout);
     assert_eq!(ran.stderr, "");
     assert_eq!(place.names("."), [""; 0], "the tour left something behind");
+    assert_eq!(names(), before, "the tour wrote into the checkout");
 }
 
 #[test]

@@ -106,8 +106,7 @@ fn create(args: CreateArgs, place: &Place<'_>) -> Result<Exit> {
 
 /// Options that show a bar while the backup is made and read back.
 fn observed(output: Output) -> CreateOptions {
-    let bars =
-        Mutex::new((output.progress("backing up", true), output.progress("verifying", true)));
+    let bars = Mutex::new((output.bytes_bar("backing up"), output.bytes_bar("verifying")));
     CreateOptions::default().with_progress(move |progress| {
         if let Ok(mut bars) = bars.lock() {
             let bar = if progress.phase == Phase::Verify { &mut bars.1 } else { &mut bars.0 };

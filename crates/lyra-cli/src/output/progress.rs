@@ -14,12 +14,19 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(what: &'static str, bytes: bool, wanted: bool) -> Self {
+    /// Of bytes, whose total is known.
+    pub(super) fn of_bytes(what: &'static str, wanted: bool) -> Self {
+        Self::new(what, "{msg} {wide_bar} {bytes} of {total_bytes} {eta}", wanted)
+    }
+
+    /// Of entries, which are counted as they come.
+    pub(super) fn of_entries(what: &'static str, wanted: bool) -> Self {
+        Self::new(what, "{spinner} {msg} {human_pos} entries", wanted)
+    }
+
+    fn new(what: &'static str, template: &str, wanted: bool) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
-        let count = if bytes { "{bytes} of {total_bytes}" } else { "{human_pos} of {human_len}" };
-        if let Ok(style) =
-            ProgressStyle::with_template(&format!("{{msg}} {{wide_bar}} {count} {{eta}}"))
-        {
+        if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
         bar.set_message(what);

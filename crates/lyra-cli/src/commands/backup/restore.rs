@@ -125,7 +125,7 @@ fn observer(
     output: Output,
     what: &'static str,
 ) -> impl Fn(&Progress<'_>) -> ControlFlow<()> + Send + Sync + 'static {
-    let bar = Mutex::new(output.progress(what, true));
+    let bar = Mutex::new(output.bytes_bar(what));
     move |progress| {
         if let Ok(mut bar) = bar.lock() {
             bar.set(progress.bytes_done, Some(progress.bytes_total));

@@ -9,6 +9,7 @@ use super::{Context, Place};
 use crate::args::memory::ImportArgs;
 use crate::error::NoSuchPathSnafu;
 use crate::exit::Exit;
+use crate::output::progress::Progress;
 use crate::output::{Output, units};
 
 pub(super) fn run(args: &ImportArgs, place: &Place, context: &Context) -> Result<Exit> {
@@ -23,9 +24,11 @@ pub(super) fn run(args: &ImportArgs, place: &Place, context: &Context) -> Result
     if args.skip_invalid {
         options.invalid = OnInvalid::SkipEntry;
     }
+    let mut bar = context.output.entries_bar("committed");
     let report = import(&collection, &args.paths, &options, &mut |progress| {
-        acknowledge(progress, context.output);
+        acknowledge(progress, &mut bar, context.output);
     })?;
+    drop(bar);
     tell_what_is_wrong(&report, context);
     let total = collection.count()?;
     let took = started.elapsed();
@@ -57,12 +60,15 @@ pub(crate) fn import(
     Ok(collection.import(paths, options, progress)?)
 }
 
-/// Each commit is told at once: who kills an import knows from the last line
-/// what is safe.
-fn acknowledge(progress: &ImportProgress, output: Output) {
+/// Each commit is told at once, in a line or on the bar: who kills an import
+/// knows from the last one what is safe.
+fn acknowledge(progress: &ImportProgress, bar: &mut Progress, output: Output) {
     match progress {
         ImportProgress::Checking { file } => {
             output.detail(format_args!("reading {}", file.display()));
+        }
+        ImportProgress::Committed { entries, .. } if output.is_watched() => {
+            bar.set(*entries, None);
         }
         ImportProgress::Committed { entries, .. } => {
             output.note(format_args!("committed {}", units::entries(*entries)));
