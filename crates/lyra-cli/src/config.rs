@@ -1,6 +1,7 @@
 //! `lyra.toml`, overridden by `LYRA_…` variables, overridden by options.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use lyra::errors::Error;
@@ -9,7 +10,7 @@ use snafu::IntoError as _;
 use toml::{Table, Value};
 
 use crate::args::Format;
-use crate::error::{ConfigSnafu, NoSuchPathSnafu, UnknownKeySnafu, UnreadableSnafu};
+use crate::error::{ConfigSnafu, NoSuchPathSnafu, UnknownKeySnafu, UnusablePathSnafu};
 
 /// The effective configuration. Its fields *are* the keys of `lyra.toml`, one
 /// table per crate; a variable is named `LYRA_<TABLE>_<KEY>`.
@@ -79,7 +80,7 @@ impl Loaded {
     /// Reads `file`, or `lyra.toml` where there is one, and the variables.
     pub(crate) fn load(
         file: Option<&Path>,
-        variable: impl Fn(&str) -> Option<String>,
+        variable: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Self, Error> {
         let named = file.map(Path::to_path_buf).or_else(|| variable("LYRA_CONFIG").map(Into::into));
         let file = named.clone().unwrap_or_else(|| "lyra.toml".into());
@@ -92,7 +93,7 @@ impl Loaded {
                     return Err(NoSuchPathSnafu { path: file }.build().into());
                 }
             }
-            Err(error) => return Err(UnreadableSnafu { path: file }.into_error(error).into()),
+            Err(error) => return Err(UnusablePathSnafu { path: file }.into_error(error).into()),
         }
         read_variables(variable, &mut table, &mut origins)?;
         let config = table.try_into().map_err(|error: toml::de::Error| {
@@ -168,13 +169,17 @@ fn read_file(
 }
 
 fn read_variables(
-    variable: impl Fn(&str) -> Option<String>,
+    variable: impl Fn(&str) -> Option<OsString>,
     table: &mut Table,
     origins: &mut BTreeMap<String, String>,
 ) -> Result<(), Error> {
     for (full, default) in leaves(&as_table(&Config::default())) {
         let name = format!("LYRA_{}", full.replace('.', "_").to_uppercase());
         let Some(text) = variable(&name) else { continue };
+        let text = text.into_string().map_err(|_| {
+            let reason = "it is not UTF-8".to_owned();
+            ConfigSnafu { origin: format!("variable {name}"), reason }.build()
+        })?;
         let value = match default {
             Value::Integer(_) => text.trim().parse().map(Value::Integer).map_err(|_| {
                 let reason = "it takes an integer".to_owned();
@@ -259,7 +264,7 @@ mod tests {
         let file = dir.path().join("lyra.toml");
         std::fs::write(&file, text).unwrap();
         Loaded::load(Some(&file), |name| {
-            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into())
         })
     }
 

@@ -11,10 +11,8 @@ pub(crate) const UNKNOWN_KEY: Code =
     Code::new("cli.unknown_key", "correct the key; crates/lyra-cli/lyra.toml documents each");
 pub(crate) const NO_SUCH_PATH: Code =
     Code::new("cli.no_such_path", "check the path, and from which directory it counts");
-pub(crate) const UNREADABLE: Code = Code::new(
-    "cli.unreadable",
-    "check that the file exists, may be read, and holds what it should",
-);
+pub(crate) const UNUSABLE_PATH: Code =
+    Code::new("cli.unusable_path", "check that the path exists, and its owner and rights");
 pub(crate) const NO_SUCH_ENTRY: Code =
     Code::new("cli.no_such_entry", "`lyra memory list` shows which entries there are");
 pub(crate) const NOT_CONFIRMED: Code =
@@ -35,7 +33,7 @@ pub(crate) const CODES: &[Code] = &[
     CONFIG,
     UNKNOWN_KEY,
     NO_SUCH_PATH,
-    UNREADABLE,
+    UNUSABLE_PATH,
     NO_SUCH_ENTRY,
     NOT_CONFIRMED,
     OUTPUT,
@@ -80,8 +78,8 @@ pub(crate) enum CliError {
         location: Location,
     },
 
-    #[snafu(display("cannot read {}", path.display()))]
-    Unreadable {
+    #[snafu(display("cannot use {}", path.display()))]
+    UnusablePath {
         path: PathBuf,
         source: std::io::Error,
         #[snafu(implicit)]
@@ -148,7 +146,7 @@ impl Classify for CliError {
             Self::Config { .. } => CONFIG,
             Self::UnknownKey { .. } => UNKNOWN_KEY,
             Self::NoSuchPath { .. } => NO_SUCH_PATH,
-            Self::Unreadable { .. } => UNREADABLE,
+            Self::UnusablePath { .. } => UNUSABLE_PATH,
             Self::NotAVector { .. } | Self::InvalidEntry { .. } => INVALID_INPUT,
             Self::NoSuchEntry { .. } => NO_SUCH_ENTRY,
             Self::NotConfirmed { .. } => NOT_CONFIRMED,
@@ -160,7 +158,7 @@ impl Classify for CliError {
     fn context(&self) -> Context {
         match self {
             Self::NoSuchPath { path, .. }
-            | Self::Unreadable { path, .. }
+            | Self::UnusablePath { path, .. }
             | Self::NotAVector { path, .. }
             | Self::NotConfirmed { target: path, .. } => {
                 Context::new().with("path", path.display().to_string())
@@ -182,7 +180,7 @@ impl Classify for CliError {
             | Self::Config { location, .. }
             | Self::UnknownKey { location, .. }
             | Self::NoSuchPath { location, .. }
-            | Self::Unreadable { location, .. }
+            | Self::UnusablePath { location, .. }
             | Self::NotAVector { location, .. }
             | Self::InvalidEntry { location, .. }
             | Self::NoSuchEntry { location, .. }

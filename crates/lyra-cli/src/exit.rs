@@ -58,7 +58,7 @@ const TABLE: &[(Exit, &[&str])] = &[
             "backup.unreadable",
             "cli.comparison",
             "cli.output",
-            "cli.unreadable",
+            "cli.unusable_path",
             "errors.already_set",
             "errors.invalid_record",
             "host.consciousness",

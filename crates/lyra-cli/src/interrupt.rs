@@ -12,7 +12,7 @@ use crate::exit::Exit;
 /// Ends the process on SIGINT and SIGTERM.
 ///
 /// Every operation of the crates survives `kill -9`, so there is nothing to
-/// wind up but a temporary directory that is ours alone.
+/// wind up but a temporary directory or file that is ours alone.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Interrupt(Arc<State>);
 
@@ -38,9 +38,9 @@ impl Interrupt {
         interrupt
     }
 
-    /// Names a temporary directory that an interrupt takes along.
-    pub(crate) fn removes(&self, dir: PathBuf) {
-        *self.0.scratch.lock().unwrap_or_else(PoisonError::into_inner) = Some(dir);
+    /// Names a temporary directory or file that an interrupt takes along.
+    pub(crate) fn removes(&self, path: PathBuf) {
+        *self.0.scratch.lock().unwrap_or_else(PoisonError::into_inner) = Some(path);
     }
 
     /// Waits for the end of the process where an interrupt came: what fails
@@ -56,10 +56,12 @@ impl Interrupt {
 impl State {
     fn end(&self) {
         self.came.store(true, Ordering::Release);
-        let dir = self.scratch.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(dir) = dir {
-            // The main thread may still be putting files into it.
-            let _ = (0..100).find(|_| std::fs::remove_dir_all(&dir).is_ok());
+        let path = self.scratch.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(path) = path
+            && std::fs::remove_file(&path).is_err()
+        {
+            // The main thread may still be putting files into a directory.
+            let _ = (0..100).find(|_| std::fs::remove_dir_all(&path).is_ok());
         }
         std::process::exit(Exit::Interrupted.into());
     }

@@ -34,7 +34,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments, interrupt: Interrupt) -> Exit {
     let Arguments { global, command } = arguments;
-    let loaded = match Loaded::load(global.config.as_deref(), |name| std::env::var(name).ok()) {
+    let loaded = match Loaded::load(global.config.as_deref(), |name| std::env::var_os(name)) {
         Ok(loaded) => loaded,
         Err(error) => {
             return failed(Output::new(global.format.unwrap_or_default(), &global), &error);
@@ -72,9 +72,11 @@ fn misused(error: &clap::Error) -> Exit {
     }
     let configured = std::env::var("LYRA_CLI_FORMAT").is_ok_and(|format| format == "json");
     if configured || asks_for_json(std::env::args_os()) {
-        let message = error.to_string();
-        let first = message.lines().next().unwrap_or_default();
-        let message = first.strip_prefix("error: ").unwrap_or(first);
+        let told = error.to_string();
+        // What follows is the usage and where there is help.
+        let reason = told.split("\n\nUsage:").next().unwrap_or_default();
+        let message = reason.split_whitespace().collect::<Vec<_>>().join(" ");
+        let message = message.trim_start_matches("error: ");
         let error = UsageSnafu { message }.build().into();
         return failed(Output::early(Format::Json), &error);
     }

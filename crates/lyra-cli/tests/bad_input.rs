@@ -5,6 +5,9 @@
 #[path = "support/lyra.rs"]
 mod support;
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+
 use serde_json::json;
 use support::Place;
 
@@ -32,6 +35,23 @@ fn an_unreadable_file_is_named() {
     assert_eq!(error["code"], "memstore.io");
     assert!(error["context"]["path"].as_str().unwrap().contains("secret.jsonl"), "{error}");
     assert_ne!(error["causes"], json!([]), "{error}");
+}
+
+#[test]
+fn names_that_are_no_utf_8_are_told_with_marks() {
+    let place = Place::new();
+    let name = OsStr::from_bytes(b"caf\xe9.jsonl");
+    std::fs::create_dir(place.join("in")).unwrap();
+    std::fs::write(place.join("in").join(name), "no JSON\n").unwrap();
+    let ran = place.run("memory import in --format json");
+    assert_eq!(ran.code, 4, "{}", ran.stderr);
+    assert_eq!(ran.document()["faults"][0]["file"], "in/caf\u{fffd}.jsonl");
+    let name = place.json("backup create --source in")["name"].as_str().unwrap().to_owned();
+    let plan = place.json(&format!("backup restore {name} --target out --dry-run"));
+    assert!(plan["added"].to_string().contains("caf\u{fffd}.jsonl"), "{plan}");
+    let mut count = place.command("memory count");
+    let ran = count.env("LYRA_MEMSTORE_DIR", OsStr::from_bytes(b"\xff")).output().unwrap();
+    assert_eq!(ran.status.code(), Some(2), "a variable was passed over");
 }
 
 #[test]
@@ -188,6 +208,10 @@ fn an_invalid_entry_by_hand_is_told_whole() {
     );
     let stdin = place.run_with_stdin("memory add - --format json", r#"{"tags":[7]}"#);
     assert_eq!((stdin.code, &stdin.document()["code"]), (4, &json!("cli.invalid_input")));
+    let twice = place.run_with_stdin("memory add - --content y", r#"{"content":"x"}"#);
+    assert_eq!(twice.code, 2, "{}", twice.stderr);
+    let missing = place.fails("memory add --content x --embedding-file none.json", 3);
+    assert_eq!(missing["code"], "cli.no_such_path");
     place.write("picture.png", "no text");
     assert_eq!(place.fails("memory import picture.png", 4)["code"], "memstore.unsupported_file");
     assert_eq!(place.json("memory count")["count"], 1);

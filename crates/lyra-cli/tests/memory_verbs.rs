@@ -115,6 +115,9 @@ fn what_is_exported_is_imported_identical() {
     }
     let exists = place.fails("memory export --output out.jsonl", 1);
     assert_eq!(exists["code"], "cli.output");
+    assert_eq!(std::fs::read_to_string(place.join("out.jsonl")).unwrap(), lines);
+    place.fails("memory export --output nowhere/out.jsonl", 1);
+    assert!(place.names(".").iter().all(|name| !name.starts_with('.')), "{:?}", place.names("."));
 }
 
 #[test]

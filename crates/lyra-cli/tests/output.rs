@@ -109,6 +109,8 @@ fn wrong_usage_ends_with_2_in_both_formats() {
         assert!(ran.stdout.is_empty() && !ran.stderr.is_empty(), "{usage}");
     }
     assert_eq!(place.fails("memory add --kind poem", 2)["code"], "cli.usage");
+    let missing = place.fails("backup restore x", 2);
+    assert!(missing["message"].as_str().unwrap().contains("--target <DIR>"), "{missing}");
     let nearest = place.run("memry list").stderr;
     assert!(nearest.contains("memory"), "{nearest}");
     for asked in ["--help", "help memory", "--version", "backup restore --help"] {

@@ -119,7 +119,7 @@ fn observed(output: Output) -> CreateOptions {
 fn created(report: &CreateReport) -> Value {
     json!({
         "name": report.name,
-        "path": report.path,
+        "path": units::path(&report.path),
         "created": report.created,
         "archive_bytes": report.archive_bytes,
         "content_bytes": report.content_bytes,
@@ -128,15 +128,15 @@ fn created(report: &CreateReport) -> Value {
         "symlinks": report.symlinks,
         "verified": report.verified,
         "complete": report.is_complete(),
-        "changed": report.changed,
-        "sqlite_snapshots": report.sqlite_snapshots,
+        "changed": units::paths(&report.changed),
+        "sqlite_snapshots": units::paths(&report.sqlite_snapshots),
         "sqlite_unsnapshotted": report.sqlite_unsnapshotted.iter()
-            .map(|(path, reason)| json!({ "path": path, "reason": reason }))
+            .map(|(path, reason)| json!({ "path": units::path(path), "reason": reason }))
             .collect::<Vec<_>>(),
         "skipped": report.skipped.iter()
-            .map(|skipped| json!({ "path": skipped.path, "reason": skipped.reason.to_string() }))
+            .map(|skipped| json!({ "path": units::path(&skipped.path), "reason": skipped.reason.to_string() }))
             .collect::<Vec<_>>(),
-        "external_symlinks": report.external_symlinks,
+        "external_symlinks": units::paths(&report.external_symlinks),
         "seconds": report.took.as_secs_f64(),
     })
 }

@@ -12,7 +12,7 @@ use snafu::ResultExt as _;
 use super::Context;
 use crate::args::memory::{Embedder, Kind, MemoryArgs, MemoryVerb, Metric, SpaceArgs};
 use crate::config::Config;
-use crate::error::{NoSuchPathSnafu, NotAVectorSnafu, UnreadableSnafu, UsageSnafu};
+use crate::error::{NoSuchPathSnafu, NotAVectorSnafu, UnusablePathSnafu, UsageSnafu};
 use crate::exit::Exit;
 
 pub(crate) use import::import;
@@ -132,7 +132,10 @@ fn shown(entry: &Entry, embeddings: bool) -> Value {
 /// A vector from a file that holds a JSON array of numbers. Whether it fits
 /// the collection is for the store to say.
 fn read_vector(path: &Path) -> Result<Vec<f32>> {
-    let text = std::fs::read_to_string(path).context(UnreadableSnafu { path })?;
+    if !path.exists() {
+        return Err(NoSuchPathSnafu { path }.build().into());
+    }
+    let text = std::fs::read_to_string(path).context(UnusablePathSnafu { path })?;
     let vector = serde_json::from_str(&text)
         .map_err(|error| NotAVectorSnafu { path, reason: error.to_string() }.build())?;
     Ok(vector)

@@ -268,7 +268,7 @@ impl<'a> Tour<'a> {
         let document = json!({
             "ok": true,
             "from": texts.to_string(),
-            "kept": self.stage.kept(),
+            "kept": self.stage.kept().map(units::path),
             "steps": self.steps,
         });
         self.context.output.result(&document, |_| {

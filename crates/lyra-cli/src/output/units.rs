@@ -1,3 +1,4 @@
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A size for people: `312 B`, `4.5 KiB`, `1.2 GiB`.
@@ -43,6 +44,17 @@ pub(crate) fn age(age: Duration) -> String {
         seconds => count(seconds / 86_400, "day"),
     };
     format!("{text} ago")
+}
+
+/// A path as text. JSON has no other bytes than text, so a name that is none
+/// is shown with marks in their place.
+pub(crate) fn path(path: impl AsRef<Path>) -> String {
+    path.as_ref().display().to_string()
+}
+
+/// Paths as texts.
+pub(crate) fn paths(paths: &[PathBuf]) -> Vec<String> {
+    paths.iter().map(path).collect()
 }
 
 /// `1 file`, `2 files`.

@@ -12,10 +12,10 @@ use crate::output::units;
 pub(super) fn run(place: &Place<'_>) -> Result<Exit> {
     let listing = place.manager()?.list()?;
     let document = json!({
-        "backup_dir": place.dir,
+        "backup_dir": units::path(&place.dir),
         "backups": listing.backups.iter().map(described).collect::<Vec<_>>(),
         "unknown": listing.unknown.iter()
-            .map(|file| json!({ "path": file.path, "reason": file.reason }))
+            .map(|file| json!({ "path": units::path(&file.path), "reason": file.reason }))
             .collect::<Vec<_>>(),
     });
     for file in &listing.unknown {
@@ -36,7 +36,7 @@ pub(super) fn described(backup: &BackupInfo) -> Value {
     json!({
         "name": backup.name,
         "prefix": backup.prefix,
-        "path": backup.path,
+        "path": units::path(&backup.path),
         "created": backup.created,
         "archive_bytes": backup.archive_bytes,
         "content_bytes": backup.content_bytes,

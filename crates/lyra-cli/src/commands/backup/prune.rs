@@ -25,7 +25,7 @@ pub(super) fn run(args: &PruneArgs, place: &Place<'_>) -> Result<Exit> {
         })
         .collect();
     let document = json!({
-        "backup_dir": place.dir,
+        "backup_dir": units::path(&place.dir),
         "dry_run": report.dry_run,
         "removed": removed,
         "removed_bytes": report.removed_bytes(),

@@ -10,7 +10,7 @@ use snafu::ResultExt as _;
 
 use super::Place;
 use crate::args::backup::RestoreArgs;
-use crate::error::{NotConfirmedSnafu, UnreadableSnafu};
+use crate::error::{NotConfirmedSnafu, UnusablePathSnafu};
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::output::units;
@@ -28,8 +28,8 @@ pub(super) fn run(args: &RestoreArgs, place: &Place<'_>) -> Result<Exit> {
         .run_blocking()?;
     let document = json!({
         "name": report.name,
-        "target": report.target,
-        "previous": report.previous,
+        "target": units::path(&report.target),
+        "previous": report.previous.as_ref().map(units::path),
         "files": report.files,
         "directories": report.directories,
         "symlinks": report.symlinks,
@@ -65,7 +65,7 @@ fn dry_run(args: &RestoreArgs, place: &Place<'_>) -> Result<Exit> {
     let document = json!({
         "name": plan.name,
         "created": plan.created,
-        "target": plan.target,
+        "target": units::path(&plan.target),
         "target_exists": plan.target_exists,
         "files": plan.files,
         "directories": plan.directories,
@@ -73,9 +73,9 @@ fn dry_run(args: &RestoreArgs, place: &Place<'_>) -> Result<Exit> {
         "content_bytes": plan.content_bytes,
         "needed_bytes": plan.needed_bytes,
         "free_bytes": plan.free_bytes,
-        "added": added,
-        "changed": changed,
-        "deleted": deleted,
+        "added": units::paths(added),
+        "changed": units::paths(changed),
+        "deleted": units::paths(deleted),
         "unchanged": unchanged,
     });
     place.output().result(&document, |_| {
@@ -108,7 +108,7 @@ fn confirm(args: &RestoreArgs, output: Output) -> Result<()> {
         std::io::stdin()
             .lock()
             .read_line(&mut answer)
-            .context(UnreadableSnafu { path: "stdin" })?;
+            .context(UnusablePathSnafu { path: "stdin" })?;
         if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
             return Ok(());
         }

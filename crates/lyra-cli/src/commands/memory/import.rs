@@ -2,8 +2,10 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use lyra::errors::Result;
-use lyra::memstore::{Collection, ImportOptions, ImportProgress, ImportReport, OnInvalid};
-use serde_json::json;
+use lyra::memstore::{
+    Collection, ImportConflict, ImportFault, ImportOptions, ImportProgress, ImportReport, OnInvalid,
+};
+use serde_json::{Value, json};
 
 use super::{Context, Place};
 use crate::args::memory::ImportArgs;
@@ -40,9 +42,9 @@ pub(super) fn run(args: &ImportArgs, place: &Place, context: &Context) -> Result
         "added": report.added,
         "identical": report.identical,
         "conflict_count": report.conflict_count,
-        "conflicts": report.conflicts,
+        "conflicts": report.conflicts.iter().map(conflict).collect::<Vec<_>>(),
         "fault_count": report.fault_count,
-        "faults": report.faults,
+        "faults": report.faults.iter().map(fault).collect::<Vec<_>>(),
         "total": total,
         "seconds": took.as_secs_f64(),
     });
@@ -75,6 +77,21 @@ fn acknowledge(progress: &ImportProgress, bar: &mut Progress, output: Output) {
         }
         _ => {}
     }
+}
+
+fn conflict(conflict: &ImportConflict) -> Value {
+    json!({ "file": units::path(&conflict.file), "line": conflict.line, "id": conflict.id })
+}
+
+fn fault(at: &ImportFault) -> Value {
+    let fault = &at.fault;
+    json!({
+        "file": units::path(&at.file),
+        "line": at.line,
+        "path": fault.path,
+        "code": fault.code,
+        "message": fault.message,
+    })
 }
 
 fn tell_what_is_wrong(report: &ImportReport, context: &Context) {

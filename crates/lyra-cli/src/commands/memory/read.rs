@@ -1,5 +1,5 @@
-use std::fs::File;
 use std::io::{BufWriter, Write};
+use std::path::Path;
 
 use lyra::errors::Result;
 use lyra::memstore::{Collection, Entry, Filter, Hit, List, Query};
@@ -9,7 +9,7 @@ use snafu::ResultExt as _;
 use super::{Context, Place, read_vector, shown};
 use crate::args::Format;
 use crate::args::memory::{ExportArgs, FilterArgs, GetArgs, ListArgs, SearchArgs};
-use crate::error::{NoSuchEntrySnafu, OutputSnafu};
+use crate::error::{NoSuchEntrySnafu, OutputSnafu, UnusablePathSnafu};
 use crate::exit::Exit;
 use crate::output::table::{pairs, preview, table};
 use crate::output::units;
@@ -122,11 +122,9 @@ pub(super) fn export(args: &ExportArgs, place: &Place, context: &Context) -> Res
     let collection = place.to_read()?;
     let output = context.output;
     if let Some(path) = &args.output {
-        let mut file = BufWriter::new(File::create_new(path).context(OutputSnafu)?);
-        let count = collection.export(&mut file)?;
-        file.flush().context(OutputSnafu)?;
-        file.get_ref().sync_all().context(OutputSnafu)?;
-        let document = json!({ "collection": place.collection, "file": path, "exported": count });
+        let count = export_file(&collection, path, context)?;
+        let document =
+            json!({ "collection": place.collection, "file": units::path(path), "exported": count });
         output.result(&document, |_| {
             format!("exported {} to {}", units::entries(count), path.display())
         })?;
@@ -140,6 +138,27 @@ pub(super) fn export(args: &ExportArgs, place: &Place, context: &Context) -> Res
         output.note(format_args!("exported {}", units::entries(count)));
     }
     Ok(Exit::Done)
+}
+
+/// The file is there whole or not at all, and never in the place of another.
+fn export_file(collection: &Collection, path: &Path, context: &Context) -> Result<u64> {
+    let dir = match path.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir,
+        _ => Path::new("."),
+    };
+    let mut partial = tempfile::Builder::new()
+        .prefix(".lyra-export-")
+        .tempfile_in(dir)
+        .context(UnusablePathSnafu { path: dir })?;
+    context.interrupt.removes(partial.path().to_path_buf());
+    let mut file = BufWriter::new(partial.as_file_mut());
+    let count = collection.export(&mut file)?;
+    file.flush().context(OutputSnafu)?;
+    drop(file);
+    partial.as_file().sync_all().context(OutputSnafu)?;
+    partial.persist_noclobber(path).map_err(|error| error.error).context(OutputSnafu)?;
+    std::fs::File::open(dir).and_then(|dir| dir.sync_all()).context(OutputSnafu)?;
+    Ok(count)
 }
 
 fn export_array(collection: &Collection, mut stdout: &mut dyn Write) -> Result<u64> {

@@ -7,7 +7,7 @@ use snafu::ResultExt as _;
 
 use super::{Context, Place, read_vector};
 use crate::args::memory::{AddArgs, DeleteArgs, FieldArgs, Kind, UpdateArgs};
-use crate::error::{InvalidEntrySnafu, UnreadableSnafu, UsageSnafu};
+use crate::error::{InvalidEntrySnafu, UnusablePathSnafu, UsageSnafu};
 use crate::exit::Exit;
 use crate::output::units;
 
@@ -39,14 +39,21 @@ pub(super) fn delete(args: &DeleteArgs, place: &Place, context: &Context) -> Res
 fn entry(args: &AddArgs) -> Result<Entry> {
     let fields = &args.fields;
     let mut entry = if args.stdin.is_some() {
+        if fields.content.is_some() {
+            let message = "the content comes from stdin or from --content, not from both";
+            return Err(UsageSnafu { message }.build().into());
+        }
         let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).context(UnreadableSnafu { path: "stdin" })?;
+        std::io::stdin().read_to_string(&mut text).context(UnusablePathSnafu { path: "stdin" })?;
         Entry::from_json(&text).map_err(|faults| InvalidEntrySnafu { faults }.build())?
     } else {
         typed_entry(args)?
     };
     if let Some(id) = &args.id {
         entry = entry.with_id(id);
+    }
+    if let (Some(_), Some(summary)) = (&args.stdin, &fields.summary) {
+        entry = entry.with_summary(summary);
     }
     if !fields.tags.is_empty() {
         entry = entry.with_tags(&fields.tags);

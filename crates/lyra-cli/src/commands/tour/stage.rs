@@ -4,7 +4,7 @@ use lyra::errors::Result;
 use snafu::ResultExt as _;
 use tempfile::TempDir;
 
-use crate::error::{UnreadableSnafu, UsageSnafu};
+use crate::error::{UnusablePathSnafu, UsageSnafu};
 use crate::interrupt::Interrupt;
 
 /// Where the tour works: in a directory of its own, never in the checkout.
@@ -21,13 +21,13 @@ impl Stage {
             let temporary = tempfile::Builder::new()
                 .prefix("lyra-tour-")
                 .tempdir()
-                .context(UnreadableSnafu { path: std::env::temp_dir() })?;
+                .context(UnusablePathSnafu { path: std::env::temp_dir() })?;
             let dir = temporary.path().to_path_buf();
             interrupt.removes(dir.clone());
             return Ok(Self { dir, temporary: Some(temporary) });
         };
-        std::fs::create_dir_all(&dir).context(UnreadableSnafu { path: &dir })?;
-        let mut content = dir.read_dir().context(UnreadableSnafu { path: &dir })?;
+        std::fs::create_dir_all(&dir).context(UnusablePathSnafu { path: &dir })?;
+        let mut content = dir.read_dir().context(UnusablePathSnafu { path: &dir })?;
         if content.next().is_some() {
             let message =
                 format!("--keep takes an empty or a new directory, not {}", dir.display());

@@ -5,7 +5,7 @@ use lyra::errors::Result;
 use snafu::ResultExt as _;
 
 use super::stage::Stage;
-use crate::error::{NoSuchPathSnafu, UnreadableSnafu};
+use crate::error::{NoSuchPathSnafu, UnusablePathSnafu};
 
 /// The Markdown that the tour imports.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl Texts {
 
     fn below(root: &Path) -> Result<Self> {
         let mut files = Vec::new();
-        gather(root, &mut files).context(UnreadableSnafu { path: root })?;
+        gather(root, &mut files).context(UnusablePathSnafu { path: root })?;
         if files.is_empty() {
             let path = root.join("*.md");
             return Err(NoSuchPathSnafu { path }.build().into());
@@ -55,11 +55,11 @@ impl Texts {
             ("CHANGELOG.md", include_str!("../../../CHANGELOG.md")),
         ];
         let dir = stage.texts();
-        std::fs::create_dir_all(&dir).context(UnreadableSnafu { path: &dir })?;
+        std::fs::create_dir_all(&dir).context(UnusablePathSnafu { path: &dir })?;
         let mut files = Vec::new();
         for (name, text) in CARRIED {
             let path = dir.join(name);
-            std::fs::write(&path, text).context(UnreadableSnafu { path: &path })?;
+            std::fs::write(&path, text).context(UnusablePathSnafu { path: &path })?;
             files.push(path);
         }
         Ok(Self { files, origin: "the texts that the command carries".to_owned() })
