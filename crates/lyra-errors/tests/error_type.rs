@@ -188,19 +188,19 @@ fn the_location_is_where_an_unlocated_error_was_converted() {
 fn each_kind_has_a_constructor_with_its_promised_fields() {
     let wait = Some(Duration::from_secs(9));
     let made = [
-        (Error::model_load("llama", "m"), ErrorKind::ModelLoad, vec!["model_name"]),
-        (Error::gpu_memory(7, 8, "m"), ErrorKind::GpuMemory, vec!["memory_used", "memory_total"]),
-        (Error::memory("add", "m"), ErrorKind::Memory, vec!["operation"]),
-        (Error::consciousness("mood", "m"), ErrorKind::Consciousness, vec!["subsystem"]),
-        (Error::router("m"), ErrorKind::Router, vec![]),
-        (Error::validation("tags", "m"), ErrorKind::Validation, vec!["field"]),
-        (Error::rate_limit("arxiv", wait, "m"), ErrorKind::RateLimit, vec!["service"]),
-        (Error::concurrency("gpu0", "m"), ErrorKind::Concurrency, vec!["resource"]),
-        (Error::internal("m"), ErrorKind::Internal, vec![]),
+        (Error::model_load("llama", "m"), "host.model_load", vec!["model_name"]),
+        (Error::gpu_memory(7, 8, "m"), "host.gpu_memory", vec!["memory_used", "memory_total"]),
+        (Error::memory("add", "m"), "host.memory", vec!["operation"]),
+        (Error::consciousness("mood", "m"), "host.consciousness", vec!["subsystem"]),
+        (Error::router("m"), "host.router", vec![]),
+        (Error::validation("tags", "m"), "host.validation", vec!["field"]),
+        (Error::rate_limit("arxiv", wait, "m"), "host.rate_limit", vec!["service"]),
+        (Error::concurrency("gpu0", "m"), "host.concurrency", vec!["resource"]),
+        (Error::internal("m"), "host.internal", vec![]),
     ];
     assert_eq!(made.len(), ErrorKind::ALL.len());
-    for (error, kind, keys) in &made {
-        assert_eq!(error.kind(), *kind);
+    for ((error, code, keys), kind) in made.iter().zip(ErrorKind::ALL) {
+        assert_eq!((error.kind(), error.code().id()), (*kind, *code));
         assert_eq!(error.context().iter().map(|(key, _)| key).collect::<Vec<_>>(), *keys);
         assert!(CODES.contains(&error.code()));
         assert_eq!(error.retry_after(), wait.filter(|_| *kind == ErrorKind::RateLimit));

@@ -190,6 +190,16 @@ fn a_store_is_found_through_links_and_from_other_working_directories() {
 }
 
 #[test]
+fn a_database_that_is_a_link_is_not_followed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = filled(dir.path());
+    let elsewhere = dir.path().join("elsewhere");
+    fs::rename(database(&path), &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, database(&path)).unwrap();
+    assert_eq!(code_of(MemoryStore::open(&path)), "memstore.storage");
+}
+
+#[test]
 fn a_lock_that_is_a_link_is_not_followed() {
     let dir = tempfile::tempdir().unwrap();
     let path = filled(dir.path());

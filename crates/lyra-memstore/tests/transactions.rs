@@ -209,6 +209,7 @@ fn a_write_waits_for_another_thread_and_not_for_ever() {
         });
         wait_begun.recv().unwrap();
         let error = fixture.store.begin_within(Duration::from_millis(30)).unwrap_err();
+        assert_eq!(error.code().id(), "memstore.busy");
         let MemoryError::Busy { waited, .. } = error else { panic!("{error}") };
         assert!(waited >= Duration::from_millis(30));
         assert!(error.recovery().is_recoverable());
