@@ -1,8 +1,9 @@
 //! Ctrl-C ends the command with exit code 130 and nothing half-done.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -20,7 +21,14 @@ pub(crate) struct Interrupt(Arc<State>);
 struct State {
     came: AtomicBool,
     scratch: Mutex<Option<PathBuf>>,
+    /// Whether the main thread stands still.
+    still: Mutex<bool>,
+    stilled: Condvar,
 }
+
+/// How long an interrupt waits for the main thread to stand still, before it
+/// removes its directory all the same.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Interrupt {
     /// Begins to watch. Where that fails, which takes a system without a
@@ -39,15 +47,19 @@ impl Interrupt {
     }
 
     /// Names a temporary directory or file that an interrupt takes along.
+    ///
+    /// Who works in a directory [gives way](Self::give_way) now and then, or
+    /// it could be made anew while it is removed.
     pub(crate) fn removes(&self, path: PathBuf) {
         *self.0.scratch.lock().unwrap_or_else(PoisonError::into_inner) = Some(path);
     }
 
-    /// Waits for the end of the process where an interrupt came: what fails
-    /// from then on, such as for want of the temporary directory, is nobody's
-    /// concern.
+    /// Stands still until the end of the process where an interrupt came, and
+    /// does nothing otherwise.
     pub(crate) fn give_way(&self) {
         while self.0.came.load(Ordering::Acquire) {
+            *self.0.still.lock().unwrap_or_else(PoisonError::into_inner) = true;
+            self.0.stilled.notify_all();
             std::thread::park();
         }
     }
@@ -57,12 +69,26 @@ impl State {
     fn end(&self) {
         self.came.store(true, Ordering::Release);
         let path = self.scratch.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(path) = path
-            && std::fs::remove_file(&path).is_err()
-        {
-            // The main thread may still be putting files into a directory.
-            let _ = (0..100).find(|_| std::fs::remove_dir_all(&path).is_ok());
+        if let Some(path) = path {
+            self.remove(&path);
         }
         std::process::exit(Exit::Interrupted.into());
+    }
+
+    /// Where it cannot be removed, nobody is left to be told.
+    fn remove(&self, path: &Path) {
+        if !path.is_dir() {
+            let _ = std::fs::remove_file(path);
+            return;
+        }
+        let still = self.still.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = self.stilled.wait_timeout_while(still, PATIENCE, |still| !*still);
+        // Other threads may still be putting files into it.
+        for _ in 0..100 {
+            if std::fs::remove_dir_all(path).is_ok() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 }

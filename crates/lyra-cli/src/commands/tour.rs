@@ -85,7 +85,10 @@ impl<'a> Tour<'a> {
     /// The same code as `lyra memory import`.
     fn import(&mut self, texts: &Texts) -> Result<()> {
         let started = Instant::now();
-        let report = import(&self.journal, texts.files(), &ImportOptions::default(), &mut |_| {})?;
+        let interrupt = &self.context.interrupt;
+        let report = import(&self.journal, texts.files(), &ImportOptions::default(), &mut |_| {
+            interrupt.give_way();
+        })?;
         let count = self.journal.count()?;
         ensure(count == report.added && count > 0, || {
             format!("{} were reported as added, and {count} are there", report.added)
@@ -293,6 +296,7 @@ impl<'a> Tour<'a> {
         counts: Value,
         took: Duration,
     ) -> Result<()> {
+        self.context.interrupt.give_way();
         let number = self.steps.len() + 1;
         self.context.output.step(format_args!("{number}  {step:<10} {result}"))?;
         self.steps.push(Step { step, result, counts, seconds: took.as_secs_f64() });
