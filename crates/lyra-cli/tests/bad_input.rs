@@ -31,10 +31,13 @@ fn an_unreadable_file_is_named() {
     // A process's own memory can be opened but not read at its beginning, by
     // whomever: rights would not stop root.
     std::os::unix::fs::symlink("/proc/self/mem", place.join("secret.jsonl")).unwrap();
-    let error = place.fails("memory import secret.jsonl", 1);
-    assert_eq!(error["code"], "memstore.io");
-    assert!(error["context"]["path"].as_str().unwrap().contains("secret.jsonl"), "{error}");
-    assert_ne!(error["causes"], json!([]), "{error}");
+    place.write("open.jsonl", r#"{"kind":"fact","content":"x"}"#);
+    let ran = place.run("memory import secret.jsonl open.jsonl --format json");
+    assert_eq!(ran.code, 4, "{}", ran.stderr);
+    let report = ran.document();
+    assert_eq!(report["faults"][0]["code"], "unreadable", "{report}");
+    assert!(ran.stderr.contains("\nsecret.jsonl: "), "{}", ran.stderr);
+    assert_eq!((&report["added"], &report["skipped_files"]), (&json!(1), &json!(1)));
 }
 
 #[test]

@@ -100,10 +100,16 @@ fn reference(place: &Place, inputs: &[Value]) -> Vec<String> {
     let lines = lines_of(place, ENTRIES);
     for (line, input) in lines.iter().zip(inputs) {
         let mut stored: Value = serde_json::from_str(line).unwrap();
-        let stored_vector = stored.as_object_mut().unwrap().remove("embedding").unwrap();
+        let fields = stored.as_object_mut().unwrap();
+        let stored_vector = fields.remove("embedding").unwrap();
+        let embedder = fields.remove("embedder");
         let mut input = input.clone();
-        if let Some(vector) = input.as_object_mut().unwrap().remove("embedding") {
-            assert_same_direction(&vector, &stored_vector);
+        match input.as_object_mut().unwrap().remove("embedding") {
+            Some(vector) => {
+                assert_eq!(embedder, None);
+                assert_same_direction(&vector, &stored_vector);
+            }
+            None => assert_eq!(embedder, Some("lyra-lexical-v1:8".into())),
         }
         assert_eq!(stored, input);
     }

@@ -36,6 +36,7 @@ fn an_entry_comes_out_as_it_went_in() {
     assert_eq!(got["entries"], json!([entry]));
     let with_vector = place.json("memory get dream-1 --embeddings");
     assert_eq!(with_vector["entries"][0]["embedding"].as_array().unwrap().len(), 384);
+    assert_eq!(with_vector["entries"][0]["embedder"], "lyra-lexical-v1:384");
     let human = place.done("memory get dream-1").stdout;
     assert!(human.contains("We sat by the river until dark."), "{human}");
 }

@@ -119,12 +119,13 @@ impl From<Kind> for EntryKind {
     }
 }
 
-/// An entry as it is shown: a vector fills a screen, so it is shown on
-/// request.
+/// An entry as it is shown: a vector fills a screen, so it and who made it
+/// are shown on request.
 fn shown(entry: &Entry, embeddings: bool) -> Value {
     let mut value = serde_json::to_value(entry).unwrap_or_default();
     if let (false, Some(fields)) = (embeddings, value.as_object_mut()) {
         fields.remove("embedding");
+        fields.remove("embedder");
     }
     value
 }

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use lyra::errors::Result;
@@ -95,13 +95,20 @@ fn fault(at: &ImportFault) -> Value {
 }
 
 fn tell_what_is_wrong(report: &ImportReport, context: &Context) {
-    for fault in &report.faults {
-        let (file, fault, line) = (fault.file.display(), &fault.fault, fault.line);
-        context.output.note(format_args!("{file}:{line}: {fault} [{}]", fault.code));
+    for ImportFault { file, line, fault, .. } in &report.faults {
+        context.output.note(format_args!("{}: {fault} [{}]", place(file, *line), fault.code));
     }
-    for conflict in &report.conflicts {
-        let (file, line, id) = (conflict.file.display(), conflict.line, &conflict.id);
-        context.output.note(format_args!("{file}:{line}: {id} is the id of another entry already"));
+    for ImportConflict { file, line, id, .. } in &report.conflicts {
+        let place = place(file, *line);
+        context.output.note(format_args!("{place}: {id} is the id of another entry already"));
+    }
+}
+
+/// A file as a whole has no line.
+fn place(file: &Path, line: u64) -> String {
+    match line {
+        0 => units::path(file),
+        line => format!("{}:{line}", file.display()),
     }
 }
 
