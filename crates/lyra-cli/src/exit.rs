@@ -101,6 +101,7 @@ const TABLE: &[(Exit, &[&str])] = &[
             "cli.no_such_entry",
             "cli.no_such_path",
             "memstore.collection_not_found",
+            "memstore.no_store",
             "memstore.not_found",
         ],
     ),

@@ -16,7 +16,11 @@ fn a_missing_path_is_not_found_and_makes_no_store() {
     let place = Place::new();
     assert_eq!(place.fails("memory import nowhere", 3)["code"], "cli.no_such_path");
     for verb in ["list", "count", "stats", "check", "export", "get x", "search x", "delete x"] {
-        assert_eq!(place.fails(&format!("memory {verb}"), 3)["code"], "cli.no_such_path", "{verb}");
+        assert_eq!(
+            place.fails(&format!("memory {verb}"), 3)["code"],
+            "memstore.no_store",
+            "{verb}"
+        );
     }
     assert_eq!(place.fails("backup create", 3)["code"], "backup.source_not_found");
     assert_eq!(place.fails("backup validate nothing", 3)["code"], "backup.not_found");

@@ -166,8 +166,7 @@ fn count(place: &Place) -> usize {
     match (ran.code, ran.document()) {
         (0, document) => usize::try_from(document["count"].as_u64().unwrap()).unwrap(),
         (code, error) => {
-            let known =
-                ["cli.no_such_path", "memstore.not_a_store", "memstore.collection_not_found"];
+            let known = ["memstore.no_store", "memstore.collection_not_found"];
             assert!(known.contains(&error["code"].as_str().unwrap()), "exit {code}: {error}");
             0
         }

@@ -92,8 +92,8 @@ fn an_error_tells_what_failed_with_context_causes_and_hint() {
     assert_eq!((ran.code, ran.stdout.as_str()), (3, ""));
     assert_eq!(
         ran.stderr,
-        "error: there is no nowhere [cli.no_such_path]\n  path: nowhere\n  \
-         hint: check the path, and from which directory it counts\n"
+        "error: there is no memory store at nowhere [memstore.no_store]\n  path: nowhere\n  \
+         hint: check the path; a store is made by the first write to it\n"
     );
     let verbose = place.run("memory list --store nowhere -v").stderr;
     assert!(verbose.contains("\n  at: "), "{verbose}");

@@ -38,6 +38,8 @@ codes! {
         "look for a text, or for a vector of the collection's dimension, and at least one hit";
     NOT_A_STORE = "memstore.not_a_store",
         "give the directory of a memory store, or a path where there is nothing yet";
+    NO_STORE = "memstore.no_store",
+        "check the path; a store is made by the first write to it";
     NEWER_FORMAT = "memstore.newer_format",
         "use the version of lyra that wrote it, or a newer one";
     CORRUPT = "memstore.corrupt",

@@ -168,6 +168,17 @@ pub enum MemoryError {
         location: Location,
     },
 
+    /// There is no store at the path.
+    #[non_exhaustive]
+    #[snafu(display("there is no memory store at {}", path.display()))]
+    NoStore {
+        /// The path.
+        path: PathBuf,
+        #[snafu(implicit)]
+        #[allow(missing_docs, reason = "see above")]
+        location: Location,
+    },
+
     /// The store was written by a newer version.
     #[non_exhaustive]
     #[snafu(display(
@@ -419,6 +430,7 @@ impl Classify for MemoryError {
             Self::InvalidFilter { .. } => codes::INVALID_FILTER,
             Self::InvalidQuery { .. } => codes::INVALID_QUERY,
             Self::NotAStore { .. } => codes::NOT_A_STORE,
+            Self::NoStore { .. } => codes::NO_STORE,
             Self::NewerFormat { .. } => codes::NEWER_FORMAT,
             Self::Corrupt { .. } => codes::CORRUPT,
             Self::Locked { .. } => codes::LOCKED,
@@ -482,6 +494,7 @@ impl Classify for MemoryError {
             Self::Busy { waited, .. } => context.with("waited_seconds", waited.as_secs_f64()),
             Self::TransactionAborted { first, .. } => context.with("first", first.id()),
             Self::NotAStore { path, .. }
+            | Self::NoStore { path, .. }
             | Self::Corrupt { path, .. }
             | Self::ReadOnly { path, .. }
             | Self::DiskFull { path, .. }
@@ -511,6 +524,7 @@ impl Classify for MemoryError {
             | Self::InvalidFilter { location, .. }
             | Self::InvalidQuery { location, .. }
             | Self::NotAStore { location, .. }
+            | Self::NoStore { location, .. }
             | Self::NewerFormat { location, .. }
             | Self::Corrupt { location, .. }
             | Self::Locked { location, .. }

@@ -14,6 +14,8 @@ mod files;
 mod json_lines;
 mod prose;
 
+pub use files::FileSort;
+
 /// How an import goes about its work.
 ///
 /// It is idempotent: an entry without an id gets one from its content, an
@@ -26,6 +28,7 @@ mod prose;
 /// |---|---|
 /// | `kind`, of entries that name none | `journal` |
 /// | `invalid` | [`OnInvalid::SkipFile`] |
+/// | `folder_sorts`, what is read below a folder | every [`FileSort`] |
 /// | `batch`, entries a commit | 500 |
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -34,13 +37,20 @@ pub struct ImportOptions {
     pub kind: EntryKind,
     /// What happens to a file in which something is not valid.
     pub invalid: OnInvalid,
+    /// Which files below a folder are read; one that is named always is.
+    pub folder_sorts: Vec<FileSort>,
     /// How many entries of the source go into one transaction; 0 is 1.
     pub batch: usize,
 }
 
 impl Default for ImportOptions {
     fn default() -> Self {
-        Self { kind: EntryKind::Journal, invalid: OnInvalid::SkipFile, batch: 500 }
+        Self {
+            kind: EntryKind::Journal,
+            invalid: OnInvalid::SkipFile,
+            folder_sorts: FileSort::ALL.to_vec(),
+            batch: 500,
+        }
     }
 }
 
@@ -147,7 +157,7 @@ pub(crate) fn run(
     options: &ImportOptions,
     progress: &mut dyn FnMut(&ImportProgress),
 ) -> Result<ImportReport, MemoryError> {
-    let sources = files::find(paths)?;
+    let sources = files::find(paths, &options.folder_sorts)?;
     let mut import = Import { collection, options, progress, report: ImportReport::default() };
     import.report.ignored_files = sources.ignored;
     for (folder, error) in &sources.unreadable {

@@ -33,7 +33,7 @@ pub use fault::{Fault, Faults};
 pub use filter::Filter;
 pub use global::{global_limits, set_global, set_global_limits, try_global};
 pub use import::{
-    ImportConflict, ImportFault, ImportOptions, ImportProgress, ImportReport, OnInvalid,
+    FileSort, ImportConflict, ImportFault, ImportOptions, ImportProgress, ImportReport, OnInvalid,
 };
 pub use lexical::LexicalEmbedder;
 pub use limits::Limits;

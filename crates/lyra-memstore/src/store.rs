@@ -11,7 +11,7 @@ use snafu::{ResultExt, ensure};
 
 use crate::error::{
     CollectionNotFoundSnafu, CorruptSnafu, InvalidCollectionSnafu, InvalidSnafu, IoSnafu,
-    MemoryError, MovedSnafu, NotAStoreSnafu, ReadOnlySnafu, SpaceMismatchSnafu,
+    MemoryError, MovedSnafu, NoStoreSnafu, NotAStoreSnafu, ReadOnlySnafu, SpaceMismatchSnafu,
 };
 use crate::prepare::Embedders;
 use crate::{Collection, Embedder, Limits, Metric, Space, Transaction};
@@ -445,25 +445,42 @@ impl MemoryStoreBuilder {
         Ok(self.into_store(database, Some(writer)))
     }
 
+    /// Opens a store that exists for reading and writing.
+    ///
+    /// # Errors
+    ///
+    /// [`NoStore`](MemoryError::NoStore) when there is none, and as
+    /// [`open`](Self::open).
+    pub fn open_existing(self) -> Result<MemoryStore, MemoryError> {
+        self.check_there()?;
+        self.open()
+    }
+
     /// Opens a store that exists for reading, beside whoever writes to it.
     ///
     /// # Errors
     ///
-    /// [`NotAStore`](MemoryError::NotAStore) when there is none,
+    /// [`NoStore`](MemoryError::NoStore) when there is none,
+    /// [`NotAStore`](MemoryError::NotAStore),
     /// [`NewerFormat`](MemoryError::NewerFormat),
     /// [`Corrupt`](MemoryError::Corrupt), and whatever the system reports.
     pub fn open_read_only(mut self) -> Result<MemoryStore, MemoryError> {
         self.check_limits()?;
-        let path = &self.directory;
-        ensure!(path.exists(), NotAStoreSnafu { path, reason: "there is no such directory" });
+        self.check_there()?;
         let database = self.resolve()?;
-        let path = &self.directory;
-        recognise(path, &database)?;
-        ensure!(database.exists(), NotAStoreSnafu { path, reason: "it is empty" });
+        recognise(&self.directory, &database)?;
         let reader = schema::open_reader(&database)?;
         let store = self.into_store(database, None);
         store.0.idle_readers.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
         Ok(store)
+    }
+
+    /// Nothing there, or an empty directory, is no store yet.
+    fn check_there(&self) -> Result<(), MemoryError> {
+        let path = &self.directory;
+        let empty = || fs::read_dir(path).is_ok_and(|mut items| items.next().is_none());
+        ensure!(path.exists() && !empty(), NoStoreSnafu { path });
+        Ok(())
     }
 
     /// Makes the directory's path absolute and free of links, so that it means

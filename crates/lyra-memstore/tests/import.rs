@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use lyra_errors::Classify;
 use lyra_memstore::{
-    Collection, EntryKind, ImportOptions, ImportProgress, ImportReport, List, MemoryStore,
-    OnInvalid, Space,
+    Collection, EntryKind, FileSort, ImportOptions, ImportProgress, ImportReport, List,
+    MemoryStore, OnInvalid, Space,
 };
 use tempfile::TempDir;
 
@@ -315,6 +315,11 @@ fn prose_becomes_entries_with_their_headings() {
         ("First line", "plain.txt".to_owned()),
     ];
     assert_eq!(told, wanted);
+
+    let mut only_text = ImportOptions::default();
+    only_text.folder_sorts = vec![FileSort::Text];
+    let report = fixture.import(&folder, &only_text);
+    assert_eq!((report.files, report.ignored_files, report.identical), (1, 2, 1));
 
     let facts = fixture.journal.store().collection("facts", Space::lexical(16)).unwrap();
     let mut options = ImportOptions::default();

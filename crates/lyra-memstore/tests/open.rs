@@ -65,11 +65,18 @@ fn what_is_not_a_store_is_refused_and_left_alone() {
     assert_eq!(code_of(MemoryStore::open(&other)), "memstore.not_a_store");
     assert_eq!(fs::read(database(&other)).unwrap(), before, "not a byte was changed");
 
-    for path in [dir.path().join("absent"), foreign, file] {
-        let read_only = MemoryStore::builder(path).open_read_only();
-        assert_eq!(code_of(read_only), "memstore.not_a_store");
+    for path in [foreign, file] {
+        assert_eq!(code_of(MemoryStore::builder(&path).open_read_only()), "memstore.not_a_store");
+        assert_eq!(code_of(MemoryStore::builder(&path).open_existing()), "memstore.not_a_store");
     }
-    assert!(!dir.path().join("absent").exists(), "a reader creates nothing");
+    let empty = dir.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    for path in [dir.path().join("absent"), empty] {
+        assert_eq!(code_of(MemoryStore::builder(&path).open_read_only()), "memstore.no_store");
+        assert_eq!(code_of(MemoryStore::builder(&path).open_existing()), "memstore.no_store");
+        assert!(!path.join("lyra.lock").exists(), "nothing was created");
+    }
+    MemoryStore::builder(filled(dir.path())).open_existing().unwrap();
 }
 
 #[test]
@@ -123,7 +130,7 @@ fn an_empty_database_of_a_killed_creation_is_completed() {
     fs::write(database(&path), b"").unwrap();
     fs::write(path.join("lyra.lock"), b"").unwrap();
     let read_only = MemoryStore::builder(&path).open_read_only();
-    assert_eq!(code_of(read_only), "memstore.not_a_store");
+    assert_eq!(code_of(read_only), "memstore.no_store");
     assert!(MemoryStore::open(&path).unwrap().collections().unwrap().is_empty());
 }
 

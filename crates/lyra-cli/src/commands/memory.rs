@@ -60,9 +60,6 @@ impl Place {
 
     /// The store for reading, beside whoever writes to it.
     fn reader(&self) -> Result<MemoryStore> {
-        if !self.store.exists() {
-            return Err(NoSuchPathSnafu { path: &self.store }.build().into());
-        }
         Ok(MemoryStore::builder(&self.store).open_read_only()?)
     }
 
@@ -71,10 +68,8 @@ impl Place {
     }
 
     fn to_change(&self) -> Result<Collection> {
-        if !self.store.exists() {
-            return Err(NoSuchPathSnafu { path: &self.store }.build().into());
-        }
-        Ok(self.writer()?.open_collection(&self.collection)?)
+        let store = MemoryStore::builder(&self.store).open_existing()?;
+        Ok(store.open_collection(&self.collection)?)
     }
 
     /// The collection, made where there is none. What is typed about its

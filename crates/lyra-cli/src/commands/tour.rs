@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use lyra::backup::{BackupManager, CreateOptions};
 use lyra::errors::Result;
-use lyra::memstore::{Collection, Entry, ImportOptions, MemoryError, MemoryStore, Query, Space};
+use lyra::memstore::{
+    Collection, Entry, FileSort, ImportOptions, MemoryError, MemoryStore, Query, Space,
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -15,6 +17,7 @@ use super::Context;
 use super::memory::import;
 use crate::args::TourArgs;
 use crate::error::ComparisonSnafu;
+use crate::error::NoSuchPathSnafu;
 use crate::exit::Exit;
 use crate::output::table::{preview, table};
 use crate::output::units;
@@ -86,9 +89,14 @@ impl<'a> Tour<'a> {
     fn import(&mut self, texts: &Texts) -> Result<()> {
         let started = Instant::now();
         let interrupt = &self.context.interrupt;
-        let report = import(&self.journal, texts.files(), &ImportOptions::default(), &mut |_| {
-            interrupt.give_way();
-        })?;
+        let mut options = ImportOptions::default();
+        options.folder_sorts = vec![FileSort::Markdown];
+        let paths = [texts.root().to_owned()];
+        let report = import(&self.journal, &paths, &options, &mut |_| interrupt.give_way())?;
+        if report.files == 0 {
+            let path = texts.root().join("*.md");
+            return Err(NoSuchPathSnafu { path }.build().into());
+        }
         let count = self.journal.count()?;
         ensure(count == report.added && count > 0, || {
             format!("{} were reported as added, and {count} are there", report.added)

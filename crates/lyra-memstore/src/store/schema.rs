@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use crate::error::{MemoryError, NewerFormatSnafu, NotAStoreSnafu};
+use crate::error::{MemoryError, NewerFormatSnafu, NoStoreSnafu, NotAStoreSnafu};
 
 /// "LYRA", so that a file is known for what it is.
 const APPLICATION_ID: i64 = 0x4C59_5241;
@@ -98,7 +98,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, MemoryError> {
         .execute_batch("PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF;")
         .map_err(failed)?;
     if format_of(&connection, path)? == 0 {
-        return NotAStoreSnafu { path, reason: "its database is empty" }.fail();
+        return NoStoreSnafu { path }.fail();
     }
     Ok(connection)
 }
