@@ -468,18 +468,20 @@ impl MemoryStoreBuilder {
         self.check_limits()?;
         self.check_there()?;
         let database = self.resolve()?;
-        recognise(&self.directory, &database)?;
         let reader = schema::open_reader(&database)?;
         let store = self.into_store(database, None);
         store.0.idle_readers.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
         Ok(store)
     }
 
-    /// Nothing there, or an empty directory, is no store yet.
+    /// A directory without a database, but with nothing foreign either, is
+    /// what a creation leaves that was killed early.
     fn check_there(&self) -> Result<(), MemoryError> {
         let path = &self.directory;
-        let empty = || fs::read_dir(path).is_ok_and(|mut items| items.next().is_none());
-        ensure!(path.exists() && !empty(), NoStoreSnafu { path });
+        ensure!(path.exists(), NoStoreSnafu { path });
+        let database = path.join(DATABASE_NAME);
+        recognise(path, &database)?;
+        ensure!(database.exists(), NoStoreSnafu { path });
         Ok(())
     }
 

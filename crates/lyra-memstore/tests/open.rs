@@ -71,7 +71,10 @@ fn what_is_not_a_store_is_refused_and_left_alone() {
     }
     let empty = dir.path().join("empty");
     fs::create_dir(&empty).unwrap();
-    for path in [dir.path().join("absent"), empty] {
+    let killed = dir.path().join("killed");
+    fs::create_dir(&killed).unwrap();
+    fs::write(killed.join("memory.sqlite3-wal"), "").unwrap();
+    for path in [dir.path().join("absent"), empty, killed] {
         assert_eq!(code_of(MemoryStore::builder(&path).open_read_only()), "memstore.no_store");
         assert_eq!(code_of(MemoryStore::builder(&path).open_existing()), "memstore.no_store");
         assert!(!path.join("lyra.lock").exists(), "nothing was created");
