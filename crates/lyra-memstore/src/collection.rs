@@ -1,4 +1,4 @@
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::HashMap;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -8,6 +8,7 @@ use snafu::{ResultExt, ensure};
 use crate::error::{CollectionNotFoundSnafu, ExportSnafu, InvalidQuerySnafu, MemoryError};
 use crate::fault::Faults;
 use crate::import::{ImportOptions, ImportProgress, ImportReport};
+use crate::nearest::{Near, Nearest};
 use crate::prepare::prepare;
 use crate::query::Target;
 use crate::store::rows::{self, EntryNumber, Prepared, Stored, WITH_VECTOR, WITHOUT_VECTOR};
@@ -455,59 +456,5 @@ impl Collection {
         let distance = vector::distance(self.space.metric, target, stored);
         nearest.offer(Near { distance, number });
         Ok(())
-    }
-}
-
-/// How near one entry is. Ordered by distance, then by age.
-#[derive(Debug, Clone, Copy)]
-struct Near {
-    distance: f64,
-    number: EntryNumber,
-}
-
-impl Ord for Near {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.distance.total_cmp(&other.distance).then(self.number.cmp(&other.number))
-    }
-}
-
-impl PartialOrd for Near {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Near {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Near {}
-
-/// The nearest few of many; the farthest of them is on top of the heap.
-struct Nearest {
-    heap: BinaryHeap<Near>,
-    top: usize,
-}
-
-impl Nearest {
-    fn new(top: usize) -> Self {
-        // `top` may be anything, so it is no hint for a capacity.
-        Self { heap: BinaryHeap::new(), top }
-    }
-
-    fn offer(&mut self, near: Near) {
-        if self.heap.len() < self.top {
-            self.heap.push(near);
-        } else if let Some(mut farthest) = self.heap.peek_mut()
-            && near < *farthest
-        {
-            *farthest = near;
-        }
-    }
-
-    fn into_sorted(self) -> Vec<Near> {
-        self.heap.into_sorted_vec()
     }
 }

@@ -1,3 +1,5 @@
+#![allow(missing_docs, reason = "a variant's `location` is where the error arose, in all alike")]
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -23,7 +25,6 @@ pub enum MemoryError {
         /// What is wrong, and where.
         faults: Faults,
         #[snafu(implicit)]
-        #[allow(missing_docs, reason = "where the error arose, for all variants alike")]
         location: Location,
     },
 
@@ -36,7 +37,6 @@ pub enum MemoryError {
         /// The ids.
         ids: Vec<String>,
         #[snafu(implicit)]
-        #[allow(missing_docs, reason = "see above")]
         location: Location,
     },
 
@@ -49,7 +49,6 @@ pub enum MemoryError {
         /// The ids.
         ids: Vec<String>,
         #[snafu(implicit)]
-        #[allow(missing_docs, reason = "see above")]
         location: Location,
     },
 
@@ -62,7 +61,6 @@ pub enum MemoryError {
         /// The names that exist.
         known: Vec<String>,
         #[snafu(implicit)]
-        #[allow(missing_docs, reason = "see above")]
         location: Location,
     },
 
@@ -75,7 +73,6 @@ pub enum MemoryError {
         /// What is wrong with it.
         reason: &'static str,
         #[snafu(implicit)]
-        #[allow(missing_docs, reason = "see above")]
         location: Location,
     },
 
@@ -90,7 +87,6 @@ pub enum MemoryError {
         /// What the collection remembers.
         stored: Box<Space>,
         #[snafu(implicit)]
-        #[allow(missing_docs, reason = "see above")]
         location: Location,
     },
 
@@ -103,7 +99,6 @@ pub enum MemoryError {
         /// The embedder that it remembers, if any.
         fingerprint: Option<String>,
         #[snafu(implicit)]
-        #[allow(missing_docs, reason = "see above")]
         location: Location,
     },
 
@@ -116,7 +111,6 @@ pub enum MemoryError {
         /// What the embedder reported.
         source: Error,
         #[snafu(implicit)]
-        #[allow(missing_docs, reason = "see above")]
         location: Location,
     },
 
@@ -129,7 +123,6 @@ pub enum MemoryError {
         /// What is wrong with the answer.
         reason: String,
         #[snafu(implicit)]
-        #[allow(missing_docs, reason = "see above")]
         location: Location,
     },
 
@@ -140,7 +133,6 @@ pub enum MemoryError {
         /// What is wrong with it.
         reason: &'static str,
         #[snafu(implicit)]
-        #[allow(missing_docs, reason = "see above")]
         location: Location,
     },
 
@@ -151,7 +143,6 @@ pub enum MemoryError {
         /// What is wrong with it.
         reason: String,
         #[snafu(implicit)]
-        #[allow(missing_docs, reason = "see above")]
         location: Location,
     },
 
@@ -164,7 +155,6 @@ pub enum MemoryError {
         /// How that was seen.
         reason: &'static str,
         #[snafu(implicit)]
-        #[allow(missing_docs, reason = "see above")]
         location: Location,
     },
 
@@ -175,7 +165,6 @@ pub enum MemoryError {
         /// The path.
         path: PathBuf,
         #[snafu(implicit)]
-        #[allow(missing_docs, reason = "see above")]
         location: Location,
     },
 
@@ -192,7 +181,6 @@ pub enum MemoryError {
         /// The newest format version that is understood here.
         supported: i64,
         #[snafu(implicit)]
-        #[allow(missing_docs, reason = "see above")]
         location: Location,
     },
 
@@ -205,7 +193,6 @@ pub enum MemoryError {
         /// What was found.
         detail: String,
         #[snafu(implicit)]
-        #[allow(missing_docs, reason = "see above")]
         location: Location,
     },
 
@@ -221,7 +208,6 @@ pub enum MemoryError {
         /// Who holds it, where that is told.
         owner: Option<LockOwner>,
         #[snafu(implicit)]
-        #[allow(missing_docs, reason = "see above")]
         location: Location,
     },
 
@@ -232,7 +218,6 @@ pub enum MemoryError {
         /// How long was waited.
         waited: Duration,
         #[snafu(implicit)]
-        #[allow(missing_docs, reason = "see above")]
         location: Location,
     },
 
@@ -241,7 +226,6 @@ pub enum MemoryError {
     #[snafu(display("this thread has a transaction open already"))]
     NestedTransaction {
         #[snafu(implicit)]
-        #[allow(missing_docs, reason = "see above")]
         location: Location,
     },
 
@@ -252,7 +236,6 @@ pub enum MemoryError {
         /// The code of the step that failed.
         first: Code,
         #[snafu(implicit)]
-        #[allow(missing_docs, reason = "see above")]
         location: Location,
     },
 
@@ -263,7 +246,6 @@ pub enum MemoryError {
         /// The store.
         path: PathBuf,
         #[snafu(implicit)]
-        #[allow(missing_docs, reason = "see above")]
         location: Location,
     },
 
@@ -276,7 +258,6 @@ pub enum MemoryError {
         /// What SQLite reported.
         source: Box<dyn std::error::Error + Send + Sync>,
         #[snafu(implicit)]
-        #[allow(missing_docs, reason = "see above")]
         location: Location,
     },
 
@@ -291,7 +272,6 @@ pub enum MemoryError {
         /// What SQLite reported.
         source: Box<dyn std::error::Error + Send + Sync>,
         #[snafu(implicit)]
-        #[allow(missing_docs, reason = "see above")]
         location: Location,
     },
 
@@ -306,7 +286,6 @@ pub enum MemoryError {
         /// What the system reported.
         source: std::io::Error,
         #[snafu(implicit)]
-        #[allow(missing_docs, reason = "see above")]
         location: Location,
     },
 
@@ -317,7 +296,6 @@ pub enum MemoryError {
         /// What the writer reported.
         source: std::io::Error,
         #[snafu(implicit)]
-        #[allow(missing_docs, reason = "see above")]
         location: Location,
     },
 
@@ -329,7 +307,6 @@ pub enum MemoryError {
         /// The store.
         path: PathBuf,
         #[snafu(implicit)]
-        #[allow(missing_docs, reason = "see above")]
         location: Location,
     },
 
@@ -340,7 +317,6 @@ pub enum MemoryError {
         /// Which one.
         path: PathBuf,
         #[snafu(implicit)]
-        #[allow(missing_docs, reason = "see above")]
         location: Location,
     },
 }

@@ -15,6 +15,7 @@ mod json;
 mod lexical;
 mod limits;
 mod metadata;
+mod nearest;
 mod prepare;
 mod query;
 mod space;
