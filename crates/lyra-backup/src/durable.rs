@@ -1,14 +1,21 @@
 //! File system steps that survive a crash: written, synced, renamed, the directory synced.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, RenameFlags, ResolveFlags, StatxFlags, chmod,
+    fchmod, openat, openat2, renameat_with, statx, unlinkat,
+};
 use rustix::io::Errno;
 
 use crate::error::{IoAt as _, Result};
+use crate::mounts::mount_in;
 
 /// Makes the names in `dir` durable.
 pub(crate) fn sync_dir(dir: &Path) -> Result<()> {
@@ -23,7 +30,7 @@ pub(crate) fn write_atomically(path: &Path, temporary: &Path, bytes: &[u8]) -> R
         .create(true)
         .truncate(true)
         .mode(0o600)
-        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
+        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
         .open(temporary)
         .and_then(|mut file| {
             file.write_all(bytes)?;
@@ -67,27 +74,116 @@ pub(crate) fn remove_if_there(path: &Path) -> Result<()> {
     }
 }
 
-/// Removes a tree that this crate wrote. Links are removed, never followed;
-/// an absent tree is fine.
+/// Removes a tree. Links are removed, never followed; an absent tree is fine.
+///
+/// A tree that something is mounted in stays as it is: what lies behind a
+/// mount point is not part of the tree. A mount that comes while the tree goes
+/// stops the removal there.
 pub(crate) fn remove_tree(path: &Path) -> Result<()> {
-    match fs::remove_dir_all(path) {
-        Ok(()) => return Ok(()),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {}
+    check_removable(path)?;
+    let dir = match open_on_same_mount(CWD, path.as_os_str(), Entering::Whatever) {
+        Ok(dir) => dir,
+        Err(Errno::NOENT) => return Ok(()),
         Err(e) => return Err(e).at("remove", path),
+    };
+    match empty(&dir) {
+        Ok(()) => fs::remove_dir(path).at("remove", path),
+        Err(Errno::XDEV) => Err(mounted(path)).at("remove", path),
+        Err(e) => Err(e).at("remove", path),
     }
-    // A restored directory may be read-only; it is ours to open up before it goes.
-    make_writable(path).at("remove", path)?;
-    fs::remove_dir_all(path).at("remove", path)
 }
 
-fn make_writable(dir: &Path) -> io::Result<()> {
-    fs::set_permissions(dir, fs::Permissions::from_mode(0o700))?;
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            make_writable(&entry.path())?;
+/// Refuses a tree that something is mounted in.
+pub(crate) fn check_removable(path: &Path) -> Result<()> {
+    match mount_in(path) {
+        Some(point) => Err(mounted(&point)).at("remove", path),
+        None => Ok(()),
+    }
+}
+
+fn mounted(point: &Path) -> io::Error {
+    let text = format!("something is mounted at {}; unmount it first", point.display());
+    io::Error::new(io::ErrorKind::ResourceBusy, text)
+}
+
+fn empty(dir: &OwnedFd) -> rustix::io::Result<()> {
+    let entries = Dir::read_from(dir)?.collect::<rustix::io::Result<Vec<_>>>()?;
+    for entry in entries {
+        let name = OsStr::from_bytes(entry.file_name().to_bytes());
+        if name == "." || name == ".." {
+            continue;
+        }
+        match open_on_same_mount(dir, name, Entering::Directory(entry.file_type())) {
+            Ok(below) => {
+                empty(&below)?;
+                unlink(dir, name, AtFlags::REMOVEDIR)?;
+            }
+            Err(Errno::NOTDIR | Errno::LOOP) => unlink(dir, name, AtFlags::empty())?,
+            Err(Errno::NOENT) => {}
+            Err(e) => return Err(e),
         }
     }
     Ok(())
+}
+
+/// A restored directory may be read-only; it is ours to open up before it goes.
+fn unlink(dir: &OwnedFd, name: &OsStr, flags: AtFlags) -> rustix::io::Result<()> {
+    match unlinkat(dir, name, flags) {
+        Err(Errno::ACCESS) => {
+            fchmod(dir, Mode::RWXU)?;
+            unlinkat(dir, name, flags)
+        }
+        Err(Errno::NOENT) => Ok(()),
+        other => other,
+    }
+}
+
+/// What is known about a name before it is opened.
+#[derive(Debug, Clone, Copy)]
+enum Entering {
+    /// The root of the tree, where a mount was looked for.
+    Whatever,
+    Directory(FileType),
+}
+
+/// Opens the directory `name`, and fails with `XDEV` where it is on another mount than `parent`.
+fn open_on_same_mount(
+    parent: impl AsFd,
+    name: &OsStr,
+    entering: Entering,
+) -> rustix::io::Result<OwnedFd> {
+    let listable = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let open = |flags| match entering {
+        Entering::Whatever => openat(&parent, name, flags, Mode::empty()),
+        Entering::Directory(kind) if !matches!(kind, FileType::Directory | FileType::Unknown) => {
+            Err(Errno::NOTDIR)
+        }
+        Entering::Directory(_) => open_beside(parent.as_fd(), name, flags),
+    };
+    match open(listable) {
+        // Not even its owner may list it; through `O_PATH` it is still this directory and no other.
+        Err(Errno::ACCESS) => {
+            let path = open(OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC)?;
+            chmod(format!("/proc/self/fd/{}", path.as_raw_fd()), Mode::RWXU)?;
+            open(listable)
+        }
+        other => other,
+    }
+}
+
+fn open_beside(parent: BorrowedFd<'_>, name: &OsStr, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    let inside = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
+    match openat2(parent, name, flags, Mode::empty(), inside) {
+        // Kernels before 5.6, and sandboxes that don't know the call.
+        Err(Errno::NOSYS | Errno::PERM) => {
+            let dir = openat(parent, name, flags, Mode::empty())?;
+            if mount_of(parent)? == mount_of(dir.as_fd())? { Ok(dir) } else { Err(Errno::XDEV) }
+        }
+        other => other,
+    }
+}
+
+fn mount_of(dir: BorrowedFd<'_>) -> rustix::io::Result<(u32, u32, u64)> {
+    let found = statx(dir, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)?;
+    Ok((found.stx_dev_major, found.stx_dev_minor, found.stx_mnt_id))
 }

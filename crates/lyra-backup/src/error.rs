@@ -159,7 +159,7 @@ pub enum BackupError {
         /// The target.
         path: PathBuf,
         /// Why not.
-        reason: &'static str,
+        reason: String,
         /// Where it was raised.
         #[snafu(implicit)]
         location: Location,

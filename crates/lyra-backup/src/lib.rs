@@ -16,6 +16,7 @@ mod global;
 mod list;
 mod lock;
 mod manager;
+mod mounts;
 mod name;
 mod partial;
 mod progress;

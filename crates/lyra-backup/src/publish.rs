@@ -12,11 +12,12 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::durable::{
-    remove_if_there, remove_tree, rename_dir_no_replace, sync_dir, write_atomically,
+    check_removable, remove_if_there, remove_tree, rename_dir_no_replace, sync_dir,
+    write_atomically,
 };
 use crate::error::{BadTargetSnafu, IoAt as _, JournalSnafu, NoPreviousSnafu, Result};
 use crate::name::random_id;
-use crate::target::{Identity, Sibling, Target, identity};
+use crate::target::{IS_MOUNT_POINT, Identity, Sibling, Target, identity};
 
 /// Exchanges the target with the tree that the last restore replaced.
 ///
@@ -98,6 +99,8 @@ impl Journal {
 
 /// Puts `staged`, a sibling of the target, in its place. Returns where the old tree is kept.
 pub(crate) fn exchange(target: &Target, staged: &Path, origin: Origin) -> Result<Option<PathBuf>> {
+    // Something may have been mounted since the restore began.
+    target.check_mounts()?;
     let Some(new) = identity(staged)? else {
         return Err(io::Error::from(io::ErrorKind::NotFound)).at("publish", staged);
     };
@@ -136,11 +139,7 @@ fn swap(target: &Target, staged: &Path, journal: &Journal) -> Result<()> {
     match renameat_with(CWD, staged, CWD, &target.path, RenameFlags::EXCHANGE) {
         Ok(()) => Ok(()),
         Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => two_renames(target, staged, journal),
-        Err(Errno::BUSY) => BadTargetSnafu {
-            path: &target.path,
-            reason: "it is a mount point; restore to a directory inside it",
-        }
-        .fail(),
+        Err(Errno::BUSY) => BadTargetSnafu { path: &target.path, reason: IS_MOUNT_POINT }.fail(),
         Err(e) => Err(e).at("exchange", &target.path),
     }
 }
@@ -193,7 +192,7 @@ pub(crate) fn recover(target: &Target) -> Result<()> {
             }
         } else {
             if journal.origin == Origin::Restore && identity(&staged)? == new {
-                remove_tree(&staged)?;
+                let _ = remove_tree(&staged);
             }
             end_journal(target)?;
         }
@@ -203,7 +202,8 @@ pub(crate) fn recover(target: &Target) -> Result<()> {
     // No journal names them any more: trees that were never finished, or were on their way out.
     if read_journal(target)?.is_none() {
         for leftover in target.siblings(Sibling::Restore)? {
-            remove_tree(&leftover)?;
+            // What holds it keeps no restore waiting; the next one tries again.
+            let _ = remove_tree(&leftover);
         }
     }
     Ok(())
@@ -249,14 +249,20 @@ fn newest_previous(target: &Target) -> Result<PathBuf> {
 /// Removes kept trees but `keep`. Each first takes a name that the next start
 /// sweeps, so that half a tree is never taken for a kept one.
 fn remove_previous_but(target: &Target, keep: Option<&Path>) -> Result<()> {
+    let mut outcome = Ok(());
     for previous in target.siblings(Sibling::Previous)? {
         if Some(previous.as_path()) != keep {
-            let leaving = target.sibling(Sibling::Restore, &random_id());
-            rename_dir_no_replace(&previous, &leaving)?;
-            remove_tree(&leaving)?;
+            outcome = outcome.and(remove_previous(target, &previous));
         }
     }
-    Ok(())
+    outcome
+}
+
+fn remove_previous(target: &Target, previous: &Path) -> Result<()> {
+    check_removable(previous)?;
+    let leaving = target.sibling(Sibling::Restore, &random_id());
+    rename_dir_no_replace(previous, &leaving)?;
+    remove_tree(&leaving)
 }
 
 #[cfg(test)]

@@ -9,7 +9,10 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{BadTargetSnafu, DiskFullSnafu, IoAt as _, Result, TargetInUseSnafu};
 use crate::lock::LockFile;
+use crate::mounts::mount_in;
 use crate::walk::STORE_LOCK;
+
+pub(crate) const IS_MOUNT_POINT: &str = "it is a mount point; restore to a directory inside it";
 
 /// An absolute path without links, whose last part may not exist yet.
 #[derive(Debug, Clone)]
@@ -87,10 +90,19 @@ impl Target {
         if self.path.starts_with(&backups) {
             return bad("it lies inside the backup directory");
         }
-        if self.is_mount_point()? {
-            return bad("it is a mount point; restore to a directory inside it");
+        self.check_mounts()
+    }
+
+    /// Refuses a target that is a mount point or holds one: the exchange would carry
+    /// the mount away with the old tree, and dropping that tree would reach through it.
+    pub(crate) fn check_mounts(&self) -> Result<()> {
+        let bad = |reason| BadTargetSnafu { path: &self.path, reason }.fail();
+        match mount_in(&self.path) {
+            Some(point) if point == self.path => bad(IS_MOUNT_POINT.to_owned()),
+            Some(point) => bad(format!("{} in it is a mount point", point.display())),
+            None if self.is_mount_point()? => bad(IS_MOUNT_POINT.to_owned()),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn is_mount_point(&self) -> Result<bool> {
