@@ -80,6 +80,9 @@ fn same(entry: &Entry, found: FoundKind, target: &Path, live: &BTreeSet<PathBuf>
             if !same_mode || metadata.len() != *size {
                 return Ok(false);
             }
+            if *size == 0 {
+                return Ok(true);
+            }
             let database = matches!(
                 consistency,
                 Consistency::SqliteSnapshot | Consistency::SqliteUnsnapshotted

@@ -133,6 +133,25 @@ fn a_lock_that_this_process_holds_outlives_the_backup() {
 }
 
 #[test]
+fn a_database_in_its_first_transaction_keeps_its_lock() {
+    let place = Place::new();
+    let path = place.source.join("new.db");
+    let db = Connection::open(&path).unwrap();
+    db.execute_batch("BEGIN IMMEDIATE; CREATE TABLE mine(x)").unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().len(), 0, "the test itself");
+    let locked_out = || role("must_be_locked_out", &path).status().unwrap().success();
+    assert!(locked_out(), "the test itself");
+    let made = place.create();
+    assert!(locked_out(), "the backup dropped the lock");
+    let manager = place.manager();
+    manager.restore(&made.name).to(&place.target).run_blocking().unwrap();
+    assert_eq!(fs::metadata(place.target.join("new.db")).unwrap().len(), 0);
+    manager.restore(&made.name).to(&place.source).dry_run_blocking().unwrap();
+    assert!(locked_out(), "the comparison dropped the lock");
+    db.execute_batch("COMMIT").unwrap();
+}
+
+#[test]
 fn a_database_that_stays_locked_is_an_error_and_not_a_torn_copy() {
     let place = Place::new();
     let path = place.source.join("memory.db");

@@ -143,6 +143,9 @@ impl<'a> Writer<'a> {
             }
             Err(e) => return Err(UnreadableSnafu { path }.into_error(e)),
         };
+        if metadata.len() == 0 {
+            return self.empty(name, &metadata);
+        }
         let mut mark = Consistency::Stable;
         if sqlite::may_be_database(metadata.len()) {
             let staging = self.partial.staging_path();
@@ -163,6 +166,17 @@ impl<'a> Writer<'a> {
             Read::Whole(whole) => self.whole(name, &whole, mark),
             Read::Large(source) => self.large(name, path, source, mark),
         }
+    }
+
+    /// A file without content is not opened: it may be a database in its first
+    /// transaction, whose locks our close would drop.
+    fn empty(&mut self, name: &Path, metadata: &Metadata) -> Result<()> {
+        let kind = EntryKind::File {
+            size: 0,
+            blake3: Digest(*blake3::hash(b"").as_bytes()),
+            consistency: Consistency::Stable,
+        };
+        self.headers(entry(name, kind, metadata))
     }
 
     /// The checked copy of a database, under the name and the times of the original.
