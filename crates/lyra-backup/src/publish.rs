@@ -1,10 +1,12 @@
 //! Puts a finished tree in the target's place, in one step, and back again.
 //!
-//! The journal names both trees by inode before anything moves. Whoever comes
-//! next, after a crash at any instant, tells from the inodes how far it went.
+//! The journal names both trees before anything moves. Whoever comes next, after
+//! a crash at any instant, tells from their identities how far it went. A tree
+//! that is not what the journal says is kept, whatever it is.
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -64,6 +66,9 @@ pub(crate) enum Origin {
     Rollback,
 }
 
+/// Of the journal; 1 named trees by device and inode.
+const VERSION: u32 = 2;
+
 #[derive(Debug, Serialize, Deserialize)]
 struct Journal {
     version: u32,
@@ -106,7 +111,7 @@ pub(crate) fn exchange(target: &Target, staged: &Path, origin: Origin) -> Result
     };
     let name = staged.to_string_lossy();
     let journal = Journal {
-        version: 1,
+        version: VERSION,
         origin,
         staged_id: name[name.len().saturating_sub(6)..].to_owned(),
         staged_kind: match origin {
@@ -155,11 +160,10 @@ fn two_renames(target: &Target, staged: &Path, journal: &Journal) -> Result<()> 
 
 /// After the swap: gives the old tree its name, drops older ones, ends the journal.
 fn settle(target: &Target, journal: &Journal) -> Result<()> {
-    let (staged, previous) = (journal.staged(target), journal.previous(target));
+    let previous = journal.previous(target);
     sync_dir(target.parent())?;
-    if journal.old.is_some() && identity(&staged)? == journal.old {
-        rename_dir_no_replace(&staged, &previous)?;
-        sync_dir(target.parent())?;
+    if journal.old.is_some() {
+        keep_staged(target, journal)?;
     }
     // The new tree is in place and the old one has its name: what an older one
     // holds on with is no failure of this restore. The journal stays, so that
@@ -168,6 +172,20 @@ fn settle(target: &Target, journal: &Journal) -> Result<()> {
         Ok(()) => end_journal(target),
         Err(_) => Ok(()),
     }
+}
+
+/// Gives whatever stands under the staged tree's name that of the replaced one.
+fn keep_staged(target: &Target, journal: &Journal) -> Result<()> {
+    let staged = journal.staged(target);
+    if journal.staged_kind == StagedKind::Previous && identity(&target.path)? != Some(journal.new) {
+        // The rollback did not come about, and the tree has such a name already.
+        return Ok(());
+    }
+    if identity(&staged)?.is_some() {
+        rename_dir_no_replace(&staged, &journal.previous(target))?;
+        sync_dir(target.parent())?;
+    }
+    Ok(())
 }
 
 /// Finishes or undoes what a killed restore or rollback began, and removes
@@ -189,10 +207,21 @@ pub(crate) fn recover(target: &Target) -> Result<()> {
                 rename_dir_no_replace(&previous, &target.path)?;
                 sync_dir(target.parent())?;
                 end_journal(target)?;
+            } else {
+                return JournalSnafu {
+                    path: target.journal(),
+                    detail: "the target is gone, and neither tree beside it is the one it names",
+                }
+                .fail();
             }
         } else {
-            if journal.origin == Origin::Restore && identity(&staged)? == new {
+            // Only what is known to be the tree that was just written, and to
+            // be no other, can be written again.
+            if journal.origin == Origin::Restore && identity(&staged)? == new && journal.old != new
+            {
                 let _ = remove_tree(&staged);
+            } else {
+                keep_staged(target, &journal)?;
             }
             end_journal(target)?;
         }
@@ -217,7 +246,7 @@ fn read_journal(target: &Target) -> Result<Option<Journal>> {
         Err(e) => return Err(e).at("read", &path),
     };
     let detail = match serde_json::from_slice::<Journal>(&json) {
-        Ok(journal) if journal.version == 1 => return Ok(Some(journal)),
+        Ok(journal) if journal.version == VERSION => return Ok(Some(journal)),
         Ok(journal) => format!("version {}", journal.version),
         Err(e) => e.to_string(),
     };
@@ -240,7 +269,11 @@ fn newest_previous(target: &Target) -> Result<PathBuf> {
     }
     let kept =
         if target.parent().is_dir() { target.siblings(Sibling::Previous)? } else { Vec::new() };
-    match kept.into_iter().next() {
+    // A rename counts as a change of the directory, so the last one kept has the latest.
+    let changed = |path: &PathBuf| {
+        fs::symlink_metadata(path).map(|m| (m.ctime(), m.ctime_nsec())).unwrap_or_default()
+    };
+    match kept.into_iter().max_by_key(changed) {
         Some(path) => Ok(path),
         None => NoPreviousSnafu { target: &target.path }.fail(),
     }
@@ -268,6 +301,7 @@ fn remove_previous(target: &Target, previous: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::BackupError;
 
     /// A target `t` with content `old`, and a staged tree with content `new`.
     struct Bench {
@@ -295,7 +329,7 @@ mod tests {
 
         fn journal(&self, origin: Origin) -> Journal {
             let journal = Journal {
-                version: 1,
+                version: VERSION,
                 origin,
                 staged_id: "aaaaaa".into(),
                 staged_kind: match origin {
@@ -413,6 +447,63 @@ mod tests {
         fs::write(bench.target.path.join("who"), "theirs").unwrap();
         recover(&bench.target).unwrap();
         assert_eq!((bench.content(), bench.beside()), ("theirs".into(), vec!["old".into()]));
+    }
+
+    fn journal_of_strangers(bench: &Bench, origin: Origin, old: bool) -> Journal {
+        let mut journal = bench.journal(origin);
+        let stranger = tempfile::tempdir().unwrap();
+        journal.new = identity(stranger.path()).unwrap().unwrap();
+        if old {
+            journal.old = Some(journal.new);
+        }
+        fs::write(bench.target.journal(), serde_json::to_vec(&journal).unwrap()).unwrap();
+        journal
+    }
+
+    #[test]
+    fn trees_that_are_not_what_the_journal_says_are_kept() {
+        for origin in [Origin::Restore, Origin::Rollback] {
+            for steps in [&EXCHANGED, &TWO_RENAMES] {
+                for (count, old) in [(1, true), (1, false), (2, true), (3, true), (3, false)] {
+                    let bench = Bench::new(origin);
+                    let journal = journal_of_strangers(&bench, origin, old);
+                    for step in &steps[..count] {
+                        step(&bench, &journal);
+                    }
+                    let first = recover(&bench.target);
+                    let again = recover(&bench.target);
+                    assert_eq!(first.is_ok(), again.is_ok());
+                    let mut found = bench.beside();
+                    if bench.target.exists() {
+                        first.unwrap();
+                        found.push(bench.content());
+                    } else {
+                        assert!(matches!(first, Err(BackupError::Journal { .. })), "{first:?}");
+                        found.retain(|f| !f.contains("journal"));
+                    }
+                    found.sort();
+                    assert_eq!(found, ["new", "old"], "{origin:?} {count} {old}");
+                    assert!(
+                        bench.target.siblings(Sibling::Restore).unwrap().is_empty()
+                            || !bench.target.exists()
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_replaced_tree_stays_when_the_new_one_was_moved_away() {
+        let bench = Bench::new(Origin::Restore);
+        let journal = bench.journal(Origin::Restore);
+        EXCHANGED[1](&bench, &journal);
+        fs::rename(&bench.target.path, bench.dir.path().join("aside")).unwrap();
+        fs::create_dir(&bench.target.path).unwrap();
+        fs::write(bench.target.path.join("who"), "theirs").unwrap();
+        recover(&bench.target).unwrap();
+        recover(&bench.target).unwrap();
+        assert_eq!(bench.beside(), ["new", "old"]);
+        assert_eq!(newest_previous(&bench.target).unwrap(), journal.previous(&bench.target));
     }
 
     #[test]

@@ -7,6 +7,10 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+
 use crate::error::{BadTargetSnafu, DiskFullSnafu, IoAt as _, Result, TargetInUseSnafu};
 use crate::lock::LockFile;
 use crate::mounts::mount_in;
@@ -32,8 +36,16 @@ impl Drop for StoreLock {
     }
 }
 
-/// A directory's identity: device and inode.
-pub(crate) type Identity = (u64, u64);
+/// What tells a directory from others on its file system, also after a reboot.
+///
+/// The device's number is none of it: the same file system gets another one
+/// with the next mount. The time of birth tells a new directory from an old
+/// one whose inode it was given; not every file system keeps one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Identity {
+    inode: u64,
+    born: Option<(i64, u32)>,
+}
 
 /// What a sibling of the target is for.
 #[derive(Debug, Clone, Copy)]
@@ -163,7 +175,7 @@ impl Target {
             // A link is no lock of ours, and following it is not our business.
             Err(e)
                 if e.kind() == io::ErrorKind::NotFound
-                    || e.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) =>
+                    || e.raw_os_error() == Some(Errno::LOOP.raw_os_error()) =>
             {
                 return Ok(None);
             }
@@ -220,12 +232,23 @@ impl Sibling {
     }
 }
 
-/// The device and inode of the directory at `path`, if there is one.
+/// The identity of the directory at `path`, if there is one.
 pub(crate) fn identity(path: &Path) -> Result<Option<Identity>> {
     match fs::symlink_metadata(path) {
-        Ok(m) if m.is_dir() => Ok(Some((m.dev(), m.ino()))),
+        Ok(m) if m.is_dir() => Ok(Some(Identity { inode: m.ino(), born: born(path)? })),
         Ok(_) => Ok(None),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e).at("open", path),
+    }
+}
+
+fn born(path: &Path) -> Result<Option<(i64, u32)>> {
+    match statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BTIME) {
+        Ok(found) if found.stx_mask & StatxFlags::BTIME.bits() != 0 => {
+            Ok(Some((found.stx_btime.tv_sec, found.stx_btime.tv_nsec)))
+        }
+        // Kernels before 4.11, and sandboxes that don't know the call.
+        Ok(_) | Err(Errno::NOSYS | Errno::PERM) => Ok(None),
         Err(e) => Err(e).at("open", path),
     }
 }
