@@ -29,6 +29,7 @@ mod sidecar;
 mod source_file;
 mod sqlite;
 mod stage;
+mod store_lock;
 mod target;
 mod validate;
 mod walk;

@@ -36,7 +36,7 @@ pub fn rollback_blocking(target: impl AsRef<Path>) -> Result<()> {
     let _lock = target.lock()?;
     recover(&target)?;
     let kept = newest_previous(&target)?;
-    let _store = target.lock_store()?;
+    let _store = target.seize(None)?;
     exchange(&target, &kept, Origin::Rollback)?;
     Ok(())
 }

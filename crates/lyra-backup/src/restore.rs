@@ -8,12 +8,14 @@ use jiff::Timestamp;
 
 use crate::archive::{Archive, Discard};
 use crate::diff::{RestoreDiff, diff};
+use crate::durable::remove_tree;
 use crate::error::{Result, UnsafeMemberSnafu};
 use crate::manager::BackupManager;
 use crate::name::random_id;
 use crate::progress::{Observer, Phase, Progress};
 use crate::publish::{Origin, exchange, recover};
 use crate::stage::Stage;
+use crate::store_lock::Missing;
 use crate::target::{Sibling, Target};
 
 /// A restore that still lacks its target.
@@ -148,7 +150,7 @@ impl Restore<'_> {
         target.make_parent()?;
         let _lock = target.lock()?;
         recover(&target)?;
-        let _store = target.lock_store()?;
+        let store = target.lock_store(Missing::Fine)?;
         target.check_space(needed_bytes(&archive))?;
         let totals = archive.manifest.totals;
         let staged = target.sibling(Sibling::Restore, &random_id());
@@ -156,6 +158,10 @@ impl Restore<'_> {
         let mut counter = self.observer.counter(Phase::Stage, totals.members(), totals.bytes);
         archive.decode(&mut stage, &mut counter)?;
         let databases_checked = stage.finish()?;
+        // Writing took its time, and the target may not be what it was.
+        let _store = target.seize(store).inspect_err(|_| {
+            let _ = remove_tree(&staged);
+        })?;
         let previous = exchange(&target, &staged, Origin::Restore)?;
         Ok(RestoreReport {
             name: archive.manifest.header.name.clone(),
@@ -177,7 +183,7 @@ impl Restore<'_> {
     /// Those of [`Restore::run_blocking`], but for `backup.locked`.
     pub fn dry_run_blocking(self) -> Result<RestorePlan> {
         let (archive, target) = self.open()?;
-        drop(target.lock_store()?);
+        drop(target.lock_store(Missing::Fine)?);
         let needed_bytes = needed_bytes(&archive);
         let free_bytes = target.check_space(needed_bytes)?;
         let totals = archive.manifest.totals;

@@ -1,20 +1,20 @@
 //! The directory that a restore replaces, and the names beside it that a restore uses.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, TryLockError};
-use std::io::{self, Read as _};
+use std::fs;
+use std::io;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{BadTargetSnafu, DiskFullSnafu, IoAt as _, Result, TargetInUseSnafu};
+use crate::error::{BadTargetSnafu, DiskFullSnafu, IoAt as _, Result};
 use crate::lock::LockFile;
 use crate::mounts::mount_in;
-use crate::walk::STORE_LOCK;
+use crate::store_lock::{Missing, StoreLock};
 
 pub(crate) const IS_MOUNT_POINT: &str = "it is a mount point; restore to a directory inside it";
 
@@ -24,16 +24,6 @@ pub(crate) struct Target {
     pub(crate) path: PathBuf,
     parent: PathBuf,
     name: OsString,
-}
-
-/// The lock of the store in the target. Whoever opens the store meanwhile is refused.
-pub(crate) struct StoreLock(File);
-
-impl Drop for StoreLock {
-    fn drop(&mut self) {
-        // As in `LockFile`: a child that is being started has a copy for a moment.
-        let _ = self.0.unlock();
-    }
 }
 
 /// What tells a directory from others on its file system, also after a reboot.
@@ -163,30 +153,17 @@ impl Target {
     }
 
     /// Holds the lock of the store in the target, or says who does.
-    ///
-    /// Holding it, no writer slips in between the check and the exchange.
-    pub(crate) fn lock_store(&self) -> Result<Option<StoreLock>> {
-        let path = self.path.join(STORE_LOCK);
-        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-        let opened =
-            File::options().read(true).custom_flags(flags.bits().cast_signed()).open(&path);
-        let file = match opened {
-            Ok(file) => file,
-            // A link is no lock of ours, and following it is not our business.
-            Err(e)
-                if e.kind() == io::ErrorKind::NotFound
-                    || e.raw_os_error() == Some(Errno::LOOP.raw_os_error()) =>
-            {
-                return Ok(None);
-            }
-            Err(e) => return Err(e).at("open", &path),
-        };
-        match file.try_lock() {
-            Ok(()) => Ok(Some(StoreLock(file))),
-            Err(TryLockError::WouldBlock) => {
-                TargetInUseSnafu { path: &self.path, holder: holder(&file) }.fail()
-            }
-            Err(TryLockError::Error(e)) => Err(e).at("lock", &path),
+    pub(crate) fn lock_store(&self, missing: Missing) -> Result<Option<StoreLock>> {
+        StoreLock::acquire(&self.path, missing)
+    }
+
+    /// Makes sure that nobody has the target open when it is exchanged, nor
+    /// opens it before: `held` counts only while it is the lock that everybody sees.
+    pub(crate) fn seize(&self, held: Option<StoreLock>) -> Result<Option<StoreLock>> {
+        self.check_mounts()?;
+        match held {
+            Some(lock) if lock.is_in_place(&self.path)? => Ok(Some(lock)),
+            _ => self.lock_store(Missing::Create),
         }
     }
 
@@ -276,18 +253,5 @@ fn resolve_missing(path: &Path) -> Result<PathBuf> {
         };
         rest.push(name);
         existing = if parent == Path::new("") { Path::new(".") } else { parent };
-    }
-}
-
-/// What the lock file says about its holder: JSON with `pid`, as a rule.
-fn holder(file: &File) -> String {
-    let mut text = Vec::new();
-    let _ = file.take(4096).read_to_end(&mut text);
-    let pid = serde_json::from_slice::<serde_json::Value>(&text)
-        .ok()
-        .and_then(|value| value.get("pid")?.as_u64());
-    match pid {
-        Some(pid) => format!("process {pid}"),
-        None => "another process".to_owned(),
     }
 }

@@ -5,8 +5,10 @@
 mod support;
 
 use std::fs::{self, File};
+use std::ops::ControlFlow;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use lyra_backup::{BackupManager, CreateOptions, discard_previous_blocking, rollback_blocking};
 use support::{Place, code, plant, tree};
@@ -143,6 +145,72 @@ fn a_store_that_is_open_is_not_exchanged() {
     other.try_lock().unwrap();
     symlink(&elsewhere, &lock_path).unwrap();
     restore.run_blocking().unwrap();
+}
+
+/// Makes `lyra.lock` anew, and the directory it is in, and locks it, as opening a store does.
+fn open_store(dir: &Path) -> File {
+    fs::create_dir_all(dir).unwrap();
+    let path = dir.join("lyra.lock");
+    let _ = fs::remove_file(&path);
+    let lock = File::create(path).unwrap();
+    lock.try_lock().unwrap();
+    lock
+}
+
+#[test]
+fn a_store_that_is_opened_during_the_restore_is_not_exchanged() {
+    // What there is when the restore begins: nothing, a store that was never
+    // opened, and one whose lock file another one takes the place of.
+    for before in ["nothing", "a tree", "a closed store"] {
+        let place = Place::planted();
+        let manager = place.manager();
+        let made = place.create();
+        if before != "nothing" {
+            drop(open_store(&place.target));
+        }
+        if before == "a tree" {
+            fs::remove_file(place.target.join("lyra.lock")).unwrap();
+        }
+        let opened = Arc::new(Mutex::new(None));
+        let (store, target) = (Arc::clone(&opened), place.target.clone());
+        let restore = manager.restore(&made.name).to(&place.target);
+        let during = restore.clone().with_progress(move |_| {
+            store.lock().unwrap().get_or_insert_with(|| {
+                fs::create_dir_all(&target).unwrap();
+                fs::write(target.join("entry"), "mine").unwrap();
+                open_store(&target)
+            });
+            ControlFlow::Continue(())
+        });
+        assert_eq!(code(during.run_blocking()), "backup.target_in_use", "{before}");
+        assert_eq!(fs::read(place.target.join("entry")).unwrap(), b"mine");
+        assert!(place.target.join("lyra.lock").exists(), "the store's own lock");
+        assert!(place.siblings().is_empty(), "{:?}", place.siblings());
+        *opened.lock().unwrap() = None;
+        let previous = restore.run_blocking().unwrap().previous.unwrap();
+        assert_eq!(fs::read(previous.join("entry")).unwrap(), b"mine");
+        // No way back while the new tree is open.
+        let lock = open_store(&place.target);
+        assert_eq!(code(rollback_blocking(&place.target)), "backup.target_in_use");
+        drop(lock);
+        rollback_blocking(&place.target).unwrap();
+        assert_eq!(fs::read(place.target.join("entry")).unwrap(), b"mine");
+    }
+}
+
+#[test]
+fn a_tree_without_a_lock_is_kept_as_it_was() {
+    let place = Place::planted();
+    let made = place.create();
+    fs::create_dir(&place.target).unwrap();
+    plant(&place.target);
+    let before = tree(&place.target);
+    let manager = place.manager();
+    let restore = manager.restore(&made.name).to(&place.target);
+    let previous = restore.run_blocking().unwrap().previous.unwrap();
+    assert_eq!(tree(&previous), before);
+    rollback_blocking(&place.target).unwrap();
+    assert_eq!(tree(&place.target), before);
 }
 
 #[test]
