@@ -1,11 +1,11 @@
 //! File system steps that survive a crash: written, synced, renamed, the directory synced.
 
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use rustix::fs::{
@@ -20,6 +20,30 @@ use crate::mounts::mount_in;
 /// Makes the names in `dir` durable.
 pub(crate) fn sync_dir(dir: &Path) -> Result<()> {
     File::open(dir).and_then(|d| d.sync_all()).at("sync", dir)
+}
+
+/// Makes `dir` and what is missing above it, each with `mode` and each durable:
+/// what lies in a directory is no safer than the directory's own name.
+pub(crate) fn make_dirs(dir: &Path, mode: u32) -> Result<()> {
+    match DirBuilder::new().mode(mode).create(dir) {
+        Ok(()) => {}
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            let Some(above) = dir.parent().filter(|above| *above != Path::new("")) else {
+                return Err(e).at("create", dir);
+            };
+            make_dirs(above, mode)?;
+            match DirBuilder::new().mode(mode).create(dir) {
+                Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
+                    return Err(e).at("create", dir);
+                }
+                _ => {}
+            }
+        }
+        Err(_) if dir.is_dir() => return Ok(()),
+        Err(e) => return Err(e).at("create", dir),
+    }
+    let above = dir.parent().filter(|above| *above != Path::new(""));
+    sync_dir(above.unwrap_or(Path::new(".")))
 }
 
 /// Replaces `path` by a file with these bytes; a reader sees the old or the new.

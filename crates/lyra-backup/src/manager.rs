@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::clock::{Clock, SystemClock};
 use crate::create::{self, CreateOptions};
-use crate::durable::sync_dir;
+use crate::durable::make_dirs;
 use crate::error::{
     EmptyPolicySnafu, InvalidArgumentSnafu, IoAt as _, NotFoundSnafu, Result, SourceSnafu,
 };
@@ -182,13 +182,9 @@ impl BackupManager {
     /// The backup directory without links in its path, made if it is missing.
     pub(crate) fn open_backup_dir(&self) -> Result<PathBuf> {
         let dir = &self.backup_dir;
-        let fresh = !dir.exists();
-        fs::create_dir_all(dir).at("create", dir)?;
+        // Whoever may not read the source shall not read its copies.
+        make_dirs(dir, 0o700)?;
         let resolved = fs::canonicalize(dir).at("open", dir)?;
-        if let (true, Some(parent)) = (fresh, resolved.parent()) {
-            // A backup is no safer than the name of the directory it lies in.
-            sync_dir(parent)?;
-        }
         if self.resolve_source()?.starts_with(&resolved) {
             return InvalidArgumentSnafu {
                 what: format!("the source {}", self.source.display()),

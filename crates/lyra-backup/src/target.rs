@@ -11,6 +11,7 @@ use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
+use crate::durable::make_dirs;
 use crate::error::{BadTargetSnafu, DiskFullSnafu, IoAt as _, Result};
 use crate::lock::LockFile;
 use crate::mounts::mount_in;
@@ -116,7 +117,7 @@ impl Target {
 
     /// Makes the directory that the target lies in.
     pub(crate) fn make_parent(&self) -> Result<()> {
-        fs::create_dir_all(&self.parent).at("create", &self.parent)
+        make_dirs(&self.parent, 0o777)
     }
 
     /// Keeps other restores off this target.
