@@ -85,7 +85,9 @@ fn same(entry: &Entry, found: FoundKind, target: &Path, live: &BTreeSet<PathBuf>
             }
             let database = matches!(
                 consistency,
-                Consistency::SqliteSnapshot | Consistency::SqliteUnsnapshotted
+                Consistency::SqliteSnapshot
+                    | Consistency::SqliteUnchecked
+                    | Consistency::SqliteUnsnapshotted
             );
             if database || live.contains(&entry.path) {
                 return Ok(mtime_ns(&metadata) == entry.mtime_ns);

@@ -45,7 +45,7 @@ pub use manager::{BackupManager, BackupManagerBuilder};
 pub use progress::{Phase, Progress};
 pub use prune::{DryRun, PruneDecision, PruneReport};
 pub use publish::{discard_previous_blocking, rollback_blocking};
-pub use report::{CreateReport, SkipReason, Skipped};
+pub use report::{CreateReport, DatabaseNote, SkipReason, Skipped};
 pub use restore::{Restore, RestoreFrom, RestorePlan, RestoreReport};
 pub use retention::{KeepReason, Outcome, Retention};
 pub use validate::ValidationReport;

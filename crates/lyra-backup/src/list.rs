@@ -46,6 +46,10 @@ pub struct BackupInfo {
     pub symlinks: u64,
     /// Files that were written to while they were read.
     pub changed_files: u64,
+    /// SQLite databases that are of one instant, and that SQLite could not check.
+    pub unchecked_databases: u64,
+    /// SQLite databases that were copied as plain files.
+    pub unsnapshotted_databases: u64,
     /// The directory that was backed up.
     pub source: String,
     /// The program that wrote it, with its version.
@@ -160,6 +164,8 @@ fn describe(dir: &Path, name: &str, path: &Path) -> Result<BackupInfo, String> {
         directories: sidecar.totals.directories,
         symlinks: sidecar.totals.symlinks,
         changed_files: sidecar.changed_files,
+        unchecked_databases: sidecar.unchecked_databases,
+        unsnapshotted_databases: sidecar.unsnapshotted_databases,
         source: sidecar.source,
         tool: sidecar.tool,
         metadata: sidecar.metadata,

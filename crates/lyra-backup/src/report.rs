@@ -32,8 +32,12 @@ pub struct CreateReport {
     pub took: Duration,
     /// SQLite databases that were snapshotted and passed `quick_check`.
     pub sqlite_snapshots: Vec<PathBuf>,
-    /// SQLite databases that were copied as plain files, with the reason.
-    pub sqlite_unsnapshotted: Vec<(PathBuf, String)>,
+    /// SQLite databases that were snapshotted and that `quick_check` has no
+    /// verdict on: they need a collation or a function of their application's, say.
+    pub sqlite_unchecked: Vec<DatabaseNote>,
+    /// SQLite databases that were copied as plain files, so that they may be of
+    /// more than one instant.
+    pub sqlite_unsnapshotted: Vec<DatabaseNote>,
     /// Files that were written to while they were read. Each holds bytes of
     /// more than one instant.
     pub changed: Vec<PathBuf>,
@@ -54,6 +58,22 @@ impl CreateReport {
         self.changed.is_empty()
             && self.sqlite_unsnapshotted.is_empty()
             && self.skipped.iter().all(|s| s.reason.by_design())
+    }
+}
+
+/// A SQLite database that is not all that a snapshot should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DatabaseNote {
+    /// Relative to the root of the tree.
+    pub path: PathBuf,
+    /// What SQLite said about it.
+    pub reason: String,
+}
+
+impl DatabaseNote {
+    pub(crate) fn new(path: &Path, reason: String) -> Self {
+        Self { path: path.to_owned(), reason }
     }
 }
 

@@ -14,6 +14,7 @@ use crate::manager::BackupManager;
 use crate::name::random_id;
 use crate::progress::{Observer, Phase, Progress};
 use crate::publish::{Origin, exchange, recover};
+use crate::report::DatabaseNote;
 use crate::stage::Stage;
 use crate::store_lock::Missing;
 use crate::target::{Sibling, Target};
@@ -60,6 +61,9 @@ pub struct RestoreReport {
     pub content_bytes: u64,
     /// SQLite databases that passed `quick_check` before the exchange.
     pub databases_checked: usize,
+    /// Snapshots of SQLite databases that `quick_check` has no verdict on. Their
+    /// bytes are those of the backup all the same.
+    pub databases_unchecked: Vec<DatabaseNote>,
     /// How long it took.
     pub took: Duration,
 }
@@ -157,7 +161,7 @@ impl Restore<'_> {
         let mut stage = Stage::create(&staged, &archive.path)?;
         let mut counter = self.observer.counter(Phase::Stage, totals.members(), totals.bytes);
         archive.decode(&mut stage, &mut counter)?;
-        let databases_checked = stage.finish()?;
+        let databases = stage.finish()?;
         // Writing took its time, and the target may not be what it was.
         let _store = target.seize(store).inspect_err(|_| {
             let _ = remove_tree(&staged);
@@ -171,7 +175,8 @@ impl Restore<'_> {
             directories: totals.directories,
             symlinks: totals.symlinks,
             content_bytes: totals.bytes,
-            databases_checked,
+            databases_checked: databases.checked,
+            databases_unchecked: databases.unchecked,
             took: started.elapsed(),
         })
     }

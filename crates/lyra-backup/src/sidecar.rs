@@ -13,7 +13,7 @@ use crate::archive::Archive;
 use crate::durable::write_atomically;
 use crate::error::Result;
 use crate::format::digest::Digest;
-use crate::format::entry::{Consistency, EntryKind};
+use crate::format::entry::{Consistency, Entry, EntryKind};
 use crate::format::manifest::{Manifest, Totals};
 use crate::name::{SIDECAR_DRAFT, SIDECAR_SUFFIX, random_id};
 
@@ -30,6 +30,8 @@ pub(crate) struct Sidecar {
     pub(crate) metadata: BTreeMap<String, String>,
     pub(crate) totals: Totals,
     pub(crate) changed_files: u64,
+    pub(crate) unchecked_databases: u64,
+    pub(crate) unsnapshotted_databases: u64,
     pub(crate) archive_bytes: u64,
     /// The archive's own last 32 bytes.
     pub(crate) tail_digest: Digest,
@@ -56,8 +58,9 @@ impl Sidecar {
         archive_blake3: Option<Digest>,
         manifest_offset: u64,
     ) -> Self {
-        let changed = |kind: &EntryKind| {
-            matches!(kind, EntryKind::File { consistency: Consistency::ChangedDuringRead, .. })
+        let count = |wanted: Consistency| {
+            let has = |e: &&Entry| matches!(e.kind, EntryKind::File { consistency, .. } if consistency == wanted);
+            manifest.entries.iter().filter(has).count() as u64
         };
         Self {
             name: manifest.header.name.clone(),
@@ -66,7 +69,9 @@ impl Sidecar {
             source: manifest.header.source.clone(),
             metadata: manifest.header.metadata.clone(),
             totals: manifest.totals,
-            changed_files: manifest.entries.iter().filter(|e| changed(&e.kind)).count() as u64,
+            changed_files: count(Consistency::ChangedDuringRead),
+            unchecked_databases: count(Consistency::SqliteUnchecked),
+            unsnapshotted_databases: count(Consistency::SqliteUnsnapshotted),
             archive_bytes,
             tail_digest,
             archive_blake3,

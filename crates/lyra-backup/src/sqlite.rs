@@ -13,9 +13,12 @@ use crate::error::Result;
 pub(crate) enum Snapshot {
     /// It is not a database; copy it like any file.
     NotADatabase,
-    /// The staging file holds a checked copy.
+    /// The staging file holds a copy that passed the check.
     #[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "only SQLite can take one"))]
     Taken,
+    /// The staging file holds a consistent copy that could not be checked, for this reason.
+    #[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "only SQLite can take one"))]
+    TakenUnchecked(String),
     /// It is a database, and no good copy can be made.
     Refused(String),
 }
@@ -49,16 +52,29 @@ pub(crate) fn snapshot(source: &Path, _staging: &Path) -> Result<Snapshot> {
     }
 }
 
+/// What `quick_check` says of a copy.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Check {
+    #[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "only SQLite can tell"))]
+    Sound,
+    /// Its pages are not in order.
+    #[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "only SQLite can tell"))]
+    Damaged(String),
+    /// There is no verdict: it needs a collation or a function of its
+    /// application's, or can't be opened where it lies.
+    Unchecked(String),
+}
+
 /// Runs `quick_check` on a copy that nobody else has open.
 #[cfg(feature = "sqlite")]
-pub(crate) fn quick_check(copy: &Path) -> std::result::Result<(), String> {
-    imp::quick_check(copy).map_err(|e| e.to_string())?
+pub(crate) fn quick_check(copy: &Path) -> Check {
+    imp::quick_check(copy)
 }
 
 /// Without the feature the digest of the copy is what speaks for it.
 #[cfg(not(feature = "sqlite"))]
-pub(crate) fn quick_check(_copy: &Path) -> std::result::Result<(), String> {
-    Ok(())
+pub(crate) fn quick_check(_copy: &Path) -> Check {
+    Check::Unchecked("built without the feature `sqlite`".to_owned())
 }
 
 #[cfg(feature = "sqlite")]
@@ -66,7 +82,9 @@ mod imp {
     use std::ffi::OsString;
     use std::fmt::Write as _;
     use std::fs;
+    use std::io;
     use std::os::unix::ffi::OsStrExt as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
     use std::path::{Path, PathBuf};
     use std::time::Duration;
 
@@ -74,25 +92,32 @@ mod imp {
     use rusqlite::{Connection, Error, ErrorCode, OpenFlags};
     use snafu::IntoError as _;
 
-    use super::Snapshot;
-    use crate::error::{DiskFullSnafu, Result, UnreadableSnafu};
+    use super::{Check, Snapshot};
+    use crate::error::{DiskFullSnafu, IoAt as _, Result, UnreadableSnafu};
 
     /// How long a writer of a rollback-journal database may keep a backup waiting.
     const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
     const BUSY_TRIES: u32 = 50;
 
     pub(super) fn snapshot(source: &Path, staging: &Path) -> Result<Snapshot> {
+        create_private(staging).at("create", staging)?;
         let taken = take(source, staging);
         let outcome = match taken {
-            Ok(()) => match super::quick_check(staging) {
-                Ok(()) => Snapshot::Taken,
-                Err(problem) => Snapshot::Refused(format!("quick_check: {problem}")),
+            Ok(()) => match quick_check(staging) {
+                Check::Sound => Snapshot::Taken,
+                Check::Unchecked(reason) => Snapshot::TakenUnchecked(reason),
+                Check::Damaged(problem) => Snapshot::Refused(format!("quick_check: {problem}")),
             },
             Err(e) => match e.sqlite_error_code() {
                 Some(ErrorCode::NotADatabase) => Snapshot::NotADatabase,
                 Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
                     let _ = fs::remove_file(staging);
-                    let cause = std::io::Error::new(std::io::ErrorKind::WouldBlock, e);
+                    let text = format!(
+                        "another connection or process held a lock on {} for {} seconds ({e})",
+                        source.display(),
+                        BUSY_TIMEOUT.as_secs()
+                    );
+                    let cause = io::Error::new(io::ErrorKind::WouldBlock, text);
                     return Err(UnreadableSnafu { path: source }.into_error(cause));
                 }
                 Some(ErrorCode::DiskFull) => {
@@ -102,10 +127,20 @@ mod imp {
                 _ => Snapshot::Refused(e.to_string()),
             },
         };
-        if outcome != Snapshot::Taken {
+        if !matches!(outcome, Snapshot::Taken | Snapshot::TakenUnchecked(_)) {
             let _ = fs::remove_file(staging);
         }
         Ok(outcome)
+    }
+
+    /// SQLite would give the copy the mode that the umask leaves, and the
+    /// original may be for its owner's eyes only.
+    fn create_private(staging: &Path) -> io::Result<()> {
+        match fs::remove_file(staging) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+        fs::File::options().write(true).create_new(true).mode(0o600).open(staging).map(drop)
     }
 
     fn take(source: &Path, staging: &Path) -> rusqlite::Result<()> {
@@ -176,8 +211,24 @@ mod imp {
         }
     }
 
-    /// The outer error is SQLite's, the inner one what `quick_check` found.
-    pub(super) fn quick_check(copy: &Path) -> rusqlite::Result<std::result::Result<(), String>> {
+    pub(super) fn quick_check(copy: &Path) -> Check {
+        let verdict = open_copy(copy).and_then(|connection| {
+            connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))
+        });
+        match verdict {
+            Ok(verdict) if verdict == "ok" => Check::Sound,
+            Ok(verdict) if is_about_content(&verdict) => Check::Unchecked(verdict),
+            Ok(verdict) => Check::Damaged(verdict),
+            Err(e) => match e.sqlite_error_code() {
+                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                    Check::Damaged(e.to_string())
+                }
+                _ => Check::Unchecked(e.to_string()),
+            },
+        }
+    }
+
+    fn open_copy(copy: &Path) -> rusqlite::Result<Connection> {
         // Immutable, or a database in WAL mode would grow files beside it.
         let connection = Connection::open_with_flags(
             immutable_uri(copy),
@@ -185,9 +236,14 @@ mod imp {
         )?;
         // The copy may come from an archive that somebody made to do harm.
         connection.pragma_update(None, "trusted_schema", "OFF")?;
-        let verdict: String =
-            connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-        Ok(if verdict == "ok" { Ok(()) } else { Err(verdict) })
+        Ok(connection)
+    }
+
+    /// A row that breaks a rule of its table is what the application wrote; the pages are in order.
+    fn is_about_content(verdict: &str) -> bool {
+        ["NULL value in ", "CHECK constraint failed in ", "NUMERIC value in ", "TEXT value in "]
+            .iter()
+            .any(|start| verdict.starts_with(start))
     }
 
     fn immutable_uri(path: &Path) -> String {

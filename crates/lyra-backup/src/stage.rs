@@ -17,7 +17,8 @@ use crate::archive::MemberSink;
 use crate::durable::{remove_tree, sync_dir};
 use crate::error::{CorruptSnafu, IoAt as _, Result};
 use crate::format::entry::{Consistency, Entry, EntryKind};
-use crate::sqlite::quick_check;
+use crate::report::DatabaseNote;
+use crate::sqlite::{Check, quick_check};
 
 /// Finished files wait here to be synced, so that the kernel can write them
 /// together while the next ones are decoded.
@@ -39,6 +40,13 @@ pub(crate) struct Stage {
     finished: bool,
 }
 
+/// What came of the databases of a finished tree.
+#[derive(Debug, Default)]
+pub(crate) struct Databases {
+    pub(crate) checked: usize,
+    pub(crate) unchecked: Vec<DatabaseNote>,
+}
+
 impl Stage {
     pub(crate) fn create(path: &Path, archive: &Path) -> Result<Self> {
         fs::DirBuilder::new().mode(0o700).create(path).at("create", path)?;
@@ -58,22 +66,14 @@ impl Stage {
     }
 
     /// Makes the links, checks the databases, sets the directories' modes and
-    /// times, and makes all of it durable. Returns how many databases were checked.
-    pub(crate) fn finish(mut self) -> Result<usize> {
+    /// times, and makes all of it durable.
+    pub(crate) fn finish(mut self) -> Result<Databases> {
         self.sync_files()?;
         // Links come last: while files were written, no name in the tree led anywhere else.
         for link in std::mem::take(&mut self.links) {
             self.make_link(&link)?;
         }
-        for database in &self.databases {
-            quick_check(&self.path.join(database)).map_err(|problem| {
-                CorruptSnafu {
-                    archive: &self.archive,
-                    detail: format!("{}: quick_check: {problem}", database.display()),
-                }
-                .build()
-            })?;
-        }
+        let databases = self.check_databases()?;
         // Deepest first: a read-only directory is closed after what lies in it,
         // and nothing is made in a directory whose time is set.
         for directory in self.directories.iter().rev() {
@@ -86,7 +86,28 @@ impl Stage {
         }
         sync_dir(self.path.parent().unwrap_or(Path::new("/")))?;
         self.finished = true;
-        Ok(self.databases.len())
+        Ok(databases)
+    }
+
+    fn check_databases(&self) -> Result<Databases> {
+        let mut found = Databases::default();
+        for database in &self.databases {
+            match quick_check(&self.path.join(database)) {
+                Check::Sound => found.checked += 1,
+                // Its digest was right, so it is the copy that the backup made.
+                Check::Unchecked(reason) => {
+                    found.unchecked.push(DatabaseNote::new(database, reason));
+                }
+                Check::Damaged(problem) => {
+                    return CorruptSnafu {
+                        archive: &self.archive,
+                        detail: format!("{}: quick_check: {problem}", database.display()),
+                    }
+                    .fail();
+                }
+            }
+        }
+        Ok(found)
     }
 
     fn enter_parent(&mut self, entry: &Entry) -> Result<()> {
@@ -142,7 +163,8 @@ impl MemberSink for Stage {
                 let private = Mode::RUSR | Mode::WUSR;
                 let file = openat(&self.parent.1, file_name(entry), flags, private);
                 self.file = Some(File::from(file.at("create", &full)?));
-                if *consistency == Consistency::SqliteSnapshot {
+                if matches!(consistency, Consistency::SqliteSnapshot | Consistency::SqliteUnchecked)
+                {
                     self.databases.push(entry.path.clone());
                 }
             }

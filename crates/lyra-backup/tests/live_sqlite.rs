@@ -5,9 +5,13 @@
 #[path = "support/support.rs"]
 mod support;
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::ops::ControlFlow;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use lyra_backup::{CreateOptions, SkipReason};
@@ -158,7 +162,10 @@ fn a_database_that_stays_locked_is_an_error_and_not_a_torn_copy() {
     let db = accounts(&path, "DELETE");
     db.execute_batch("BEGIN EXCLUSIVE").unwrap();
     let failed = place.manager().create_blocking(CreateOptions::default());
-    assert!(failed.as_ref().unwrap_err().to_string().contains("memory.db"));
+    let error = failed.as_ref().unwrap_err();
+    assert!(error.to_string().contains("memory.db"));
+    let cause = std::error::Error::source(error).unwrap().to_string();
+    assert!(cause.contains("memory.db for 5 seconds"), "{cause}");
     assert_eq!(code(failed), "backup.unreadable");
     assert!(role("must_be_locked_out", &path).status().unwrap().success());
     assert!(place.manager().list().unwrap().backups.is_empty());
@@ -218,9 +225,104 @@ fn a_broken_database_is_kept_as_it_is_and_told() {
     fs::write(&path, &bytes).unwrap();
     let made = place.create();
     assert!(!made.is_complete());
-    assert_eq!(made.sqlite_unsnapshotted[0].0, Path::new("memory.db"), "{made:?}");
+    assert_eq!(made.sqlite_unsnapshotted[0].path, Path::new("memory.db"), "{made:?}");
     place.manager().restore(&made.name).to(&place.target).run_blocking().unwrap();
     assert_eq!(fs::read(place.target.join("memory.db")).unwrap(), bytes);
+}
+
+/// As an application leaves it that brings a collation of its own.
+fn needs_a_collation(path: &Path) -> Connection {
+    let db = accounts(path, "WAL");
+    db.execute_batch(
+        "CREATE TABLE name(text TEXT COLLATE NOCASE);
+         CREATE INDEX by_name ON name(text);
+         INSERT INTO name VALUES ('a'), ('b');
+         PRAGMA writable_schema = ON;
+         UPDATE sqlite_schema SET sql = replace(sql, 'NOCASE', 'mine') WHERE name = 'name';",
+    )
+    .unwrap();
+    drop(db);
+    let db = Connection::open(path).unwrap();
+    db.execute_batch("PRAGMA wal_autocheckpoint = 0; UPDATE account SET amount = 77 WHERE id = 2")
+        .unwrap();
+    db
+}
+
+#[test]
+fn a_database_that_sqlite_can_not_check_is_snapshotted_all_the_same() {
+    let place = Place::new();
+    let _open = needs_a_collation(&place.source.join("memory.db"));
+    let made = place.create();
+    assert_eq!(made.sqlite_unchecked[0].path, Path::new("memory.db"), "{made:?}");
+    assert!(made.sqlite_unchecked[0].reason.contains("collation"), "{made:?}");
+    assert!(made.is_complete() && made.sqlite_snapshots.is_empty());
+    let manager = place.manager();
+    for _ in 0..2 {
+        let listed = manager.list().unwrap().backups.remove(0);
+        assert_eq!((listed.unchecked_databases, listed.unsnapshotted_databases), (1, 0));
+        fs::remove_file(made.path.with_file_name(format!("{}.json", made.name))).unwrap_or(());
+    }
+    let report = manager.restore(&made.name).to(&place.target).run_blocking().unwrap();
+    assert_eq!((report.databases_checked, report.databases_unchecked.len()), (0, 1));
+    let names: Vec<_> =
+        fs::read_dir(&place.target).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(names, ["memory.db"], "the log is in the snapshot");
+    let db = Connection::open(place.target.join("memory.db")).unwrap();
+    let amount: i64 =
+        db.query_row("SELECT amount FROM account WHERE id = 2", [], |r| r.get(0)).unwrap();
+    assert_eq!(amount, 77);
+}
+
+#[test]
+fn a_rule_that_a_row_breaks_is_not_damage() {
+    let place = Place::new();
+    let db = Connection::open(place.source.join("memory.db")).unwrap();
+    db.execute_batch(
+        "CREATE TABLE t(x INTEGER); INSERT INTO t VALUES (NULL);
+         PRAGMA writable_schema = ON;
+         UPDATE sqlite_schema SET sql = 'CREATE TABLE t(x INTEGER NOT NULL)'",
+    )
+    .unwrap();
+    let made = place.create();
+    assert_eq!(made.sqlite_unchecked.len(), 1, "{made:?}");
+    assert!(made.sqlite_unchecked[0].reason.contains("NULL value"), "{made:?}");
+    place.manager().restore(&made.name).to(&place.target).run_blocking().unwrap();
+}
+
+#[test]
+fn a_copy_that_can_not_be_opened_is_not_damage() {
+    let place = Place::new();
+    drop(accounts(&place.source.join("memory.db"), "DELETE"));
+    let made = place.create();
+    // Longer than what SQLite takes for a path, and no problem for the kernel.
+    let target = place.dir.path().join("long-".repeat(40)).join("long-".repeat(40));
+    let target = target.join("long-".repeat(40));
+    let report = place.manager().restore(&made.name).to(&target).run_blocking().unwrap();
+    assert_eq!((report.databases_checked, report.databases_unchecked.len()), (0, 1));
+    let db = fs::read(place.source.join("memory.db")).unwrap();
+    assert_eq!(fs::read(target.join("memory.db")).unwrap().len(), db.len());
+}
+
+#[test]
+fn copies_in_the_making_are_for_their_owner_alone() {
+    let place = Place::new();
+    drop(accounts(&place.source.join("memory.db"), "DELETE"));
+    let backups = place.backups.clone();
+    let seen = Arc::new(Mutex::new(BTreeMap::new()));
+    let modes = Arc::clone(&seen);
+    let options = CreateOptions::default().with_progress(move |_| {
+        for entry in fs::read_dir(&backups).unwrap() {
+            let entry = entry.unwrap();
+            let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+            let staging = entry.path().extension().is_some_and(|e| e == "staging");
+            modes.lock().unwrap().insert(staging, mode);
+        }
+        ControlFlow::Continue(())
+    });
+    let made = place.manager().create_blocking(options).unwrap();
+    assert_eq!(*seen.lock().unwrap(), BTreeMap::from([(false, 0o600), (true, 0o600)]));
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&made.path), mode(&place.backups)), (0o600, 0o700));
 }
 
 #[test]

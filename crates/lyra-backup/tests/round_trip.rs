@@ -207,7 +207,7 @@ fn without_the_feature_a_database_is_copied_and_told() {
     fs::write(place.source.join("memory.db"), &database).unwrap();
     fs::write(place.source.join("memory.db-wal"), "kept").unwrap();
     let made = place.create();
-    assert_eq!(made.sqlite_unsnapshotted[0].0, std::path::Path::new("memory.db"));
+    assert_eq!(made.sqlite_unsnapshotted[0].path, std::path::Path::new("memory.db"));
     assert!(!made.is_complete());
     place.manager().restore(&made.name).to(&place.target).run_blocking().unwrap();
     assert_eq!(tree(&place.target), tree(&place.source));

@@ -19,7 +19,7 @@ use crate::format::manifest::{Header, HeaderFile, Manifest, SkippedEntry, Totals
 use crate::format::{BLOCK, MANIFEST_LIMIT, padding};
 use crate::partial::Partial;
 use crate::progress::Counter;
-use crate::report::{CreateReport, SkipReason, Skipped};
+use crate::report::{CreateReport, DatabaseNote, SkipReason, Skipped};
 use crate::sidecar::Sidecar;
 use crate::source_file::{Read, SourceFile, Whole, mtime_ns, read, stood_still};
 use crate::sqlite::{self, Snapshot};
@@ -38,7 +38,8 @@ pub(super) struct Writer<'a> {
     totals: Totals,
     /// Databases whose `-wal` and the like are left out.
     snapshots: HashSet<PathBuf>,
-    unsnapshotted: Vec<(PathBuf, String)>,
+    unchecked: Vec<DatabaseNote>,
+    unsnapshotted: Vec<DatabaseNote>,
     pub(super) skipped: Vec<Skipped>,
     counter: Counter,
 }
@@ -74,6 +75,7 @@ impl<'a> Writer<'a> {
             entries: Vec::new(),
             totals: Totals::default(),
             snapshots: HashSet::new(),
+            unchecked: Vec::new(),
             unsnapshotted: Vec::new(),
             skipped: Vec::new(),
             counter,
@@ -151,9 +153,17 @@ impl<'a> Writer<'a> {
             let staging = self.partial.staging_path();
             match sqlite::snapshot(path, &staging)? {
                 Snapshot::NotADatabase => {}
-                Snapshot::Taken => return self.snapshot(name, &metadata, &staging),
+                Snapshot::Taken => {
+                    let mark = Consistency::SqliteSnapshot;
+                    return self.snapshot(name, &metadata, &staging, mark);
+                }
+                Snapshot::TakenUnchecked(reason) => {
+                    self.unchecked.push(DatabaseNote::new(name, reason));
+                    let mark = Consistency::SqliteUnchecked;
+                    return self.snapshot(name, &metadata, &staging, mark);
+                }
                 Snapshot::Refused(reason) => {
-                    self.unsnapshotted.push((name.to_owned(), reason));
+                    self.unsnapshotted.push(DatabaseNote::new(name, reason));
                     mark = Consistency::SqliteUnsnapshotted;
                 }
             }
@@ -179,13 +189,19 @@ impl<'a> Writer<'a> {
         self.headers(entry(name, kind, metadata))
     }
 
-    /// The checked copy of a database, under the name and the times of the original.
-    fn snapshot(&mut self, name: &Path, original: &Metadata, staging: &Path) -> Result<()> {
+    /// The copy of a database, under the name and the times of the original.
+    fn snapshot(
+        &mut self,
+        name: &Path,
+        original: &Metadata,
+        staging: &Path,
+        mark: Consistency,
+    ) -> Result<()> {
         self.snapshots.insert(name.to_owned());
         let file = File::open(staging).at("open", staging)?;
         let metadata = file.metadata().at("open", staging)?;
         let shape = entry(name, EntryKind::Directory, original);
-        let stood = self.stream(shape, staging, file, &metadata, Consistency::SqliteSnapshot)?;
+        let stood = self.stream(shape, staging, file, &metadata, mark)?;
         debug_assert!(stood, "nobody else writes to the staging file");
         fs::remove_file(staging).at("remove", staging)
     }
@@ -343,18 +359,18 @@ impl<'a> Writer<'a> {
             table.manifest_offset(),
         );
         Ok(Written {
-            report: report(&manifest, out.written, self.unsnapshotted, self.skipped),
+            report: CreateReport {
+                sqlite_unchecked: self.unchecked,
+                sqlite_unsnapshotted: self.unsnapshotted,
+                skipped: self.skipped,
+                ..report(&manifest, out.written)
+            },
             sidecar,
         })
     }
 }
 
-fn report(
-    manifest: &Manifest,
-    archive_bytes: u64,
-    sqlite_unsnapshotted: Vec<(PathBuf, String)>,
-    skipped: Vec<Skipped>,
-) -> CreateReport {
+fn report(manifest: &Manifest, archive_bytes: u64) -> CreateReport {
     let marked = |wanted: Consistency| {
         let has = move |entry: &&Entry| matches!(entry.kind, EntryKind::File { consistency, .. } if consistency == wanted);
         manifest.entries.iter().filter(has).map(|e| e.path.clone()).collect()
@@ -371,9 +387,10 @@ fn report(
         verified: false,
         took: Duration::ZERO,
         sqlite_snapshots: marked(Consistency::SqliteSnapshot),
-        sqlite_unsnapshotted,
+        sqlite_unchecked: Vec::new(),
+        sqlite_unsnapshotted: Vec::new(),
         changed: marked(Consistency::ChangedDuringRead),
-        skipped,
+        skipped: Vec::new(),
         external_symlinks: manifest
             .entries
             .iter()

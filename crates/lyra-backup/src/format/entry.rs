@@ -40,6 +40,8 @@ pub(crate) enum Consistency {
     Stable,
     /// A consistent, checked copy of a SQLite database.
     SqliteSnapshot,
+    /// A consistent copy of a SQLite database that could not be checked.
+    SqliteUnchecked,
     /// A SQLite database that could only be copied as a plain file.
     SqliteUnsnapshotted,
     /// It was written to while it was read.

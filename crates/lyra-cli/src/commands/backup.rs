@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-use lyra::backup::{BackupManager, CreateOptions, CreateReport, Phase, Retention};
+use lyra::backup::{BackupManager, CreateOptions, CreateReport, DatabaseNote, Phase, Retention};
 use lyra::errors::Result;
 use serde_json::{Value, json};
 
@@ -80,7 +80,10 @@ fn create(args: CreateArgs, place: &Place<'_>) -> Result<Exit> {
     for path in &report.changed {
         place.output().note(format_args!("changed while it was read: {}", path.display()));
     }
-    for (path, reason) in &report.sqlite_unsnapshotted {
+    for DatabaseNote { path, reason, .. } in &report.sqlite_unchecked {
+        place.output().detail(format_args!("stored unchecked: {}: {reason}", path.display()));
+    }
+    for DatabaseNote { path, reason, .. } in &report.sqlite_unsnapshotted {
         place.output().note(format_args!("copied as a plain file: {}: {reason}", path.display()));
     }
     for skipped in &report.skipped {
@@ -131,7 +134,7 @@ fn created(report: &CreateReport) -> Value {
         "changed": units::paths(&report.changed),
         "sqlite_snapshots": units::paths(&report.sqlite_snapshots),
         "sqlite_unsnapshotted": report.sqlite_unsnapshotted.iter()
-            .map(|(path, reason)| json!({ "path": units::path(path), "reason": reason }))
+            .map(|note| json!({ "path": units::path(&note.path), "reason": note.reason }))
             .collect::<Vec<_>>(),
         "skipped": report.skipped.iter()
             .map(|skipped| json!({ "path": units::path(&skipped.path), "reason": skipped.reason.to_string() }))
