@@ -6,6 +6,7 @@
 compile_error!("lyra-backup relies on openat2 and renameat2 and so runs on Linux only");
 
 mod archive;
+mod beneath;
 mod clock;
 mod create;
 mod diff;

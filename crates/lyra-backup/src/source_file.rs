@@ -1,13 +1,17 @@
 //! Reads files that may be written to while they are read.
 
+use std::ffi::OsStr;
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
 
+use rustix::fs::{Mode, OFlags, openat};
 use snafu::IntoError as _;
 
+use crate::beneath::is_gone;
 use crate::error::{Result, UnreadableSnafu};
 
 /// Files up to this size are read whole before anything of them is written, so
@@ -37,11 +41,11 @@ pub(crate) enum Read {
     Vanished,
 }
 
-/// Opens `path` and reads it when it is small.
-pub(crate) fn read(path: &Path) -> Result<Read> {
+/// Opens the file `name` in `dir` and reads it when it is small. `path` is for people.
+pub(crate) fn read(dir: &OwnedFd, name: &OsStr, path: &Path) -> Result<Read> {
     let mut attempt = 1;
     loop {
-        let Some(SourceFile { mut file, metadata }) = open(path)? else {
+        let Some(SourceFile { mut file, metadata }) = open(dir, name, path)? else {
             return Ok(Read::Vanished);
         };
         if metadata.len() > WHOLE_LIMIT {
@@ -54,27 +58,30 @@ pub(crate) fn read(path: &Path) -> Result<Read> {
             .and_then(|_| file.metadata())
             .map_err(|e| UnreadableSnafu { path }.into_error(e))?;
         let still = stood_still(&metadata, &after) && bytes.len() as u64 == metadata.len();
-        if still || (attempt == TRIES && bytes.len() as u64 <= WHOLE_LIMIT) {
+        if !still && attempt == TRIES && bytes.len() as u64 > WHOLE_LIMIT {
+            // It outgrows each try, or holds more than it says. As with a large
+            // file, the size that it had when it was opened is what counts.
+            bytes.truncate(usize::try_from(metadata.len()).unwrap_or(0));
+        }
+        if still || attempt == TRIES {
             return Ok(Read::Whole(Whole { bytes, metadata: after, changed: !still }));
         }
-        attempt = (attempt + 1).min(TRIES);
+        attempt += 1;
         std::thread::sleep(BACK_OFF * attempt);
     }
 }
 
-fn open(path: &Path) -> Result<Option<SourceFile>> {
+fn open(dir: &OwnedFd, name: &OsStr, path: &Path) -> Result<Option<SourceFile>> {
     // A pipe put in the file's place would otherwise block the open for ever.
-    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-    let opened = File::options()
-        .read(true)
-        .custom_flags(flags.bits().cast_signed())
-        .open(path)
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let opened = openat(dir, name, flags, Mode::empty())
+        .map_err(io::Error::from)
+        .map(File::from)
         .and_then(|file| Ok((file.metadata()?, file)));
     match opened {
         Ok((metadata, file)) => Ok(metadata.is_file().then_some(SourceFile { file, metadata })),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        // It became a link since the directory was listed.
-        Err(e) if e.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => Ok(None),
+        // It is gone, or became a link since the directory was listed.
+        Err(e) if is_gone(&e) => Ok(None),
         Err(e) => Err(UnreadableSnafu { path }.into_error(e)),
     }
 }

@@ -5,15 +5,15 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, Mode, OFlags, ResolveFlags, Timespec, Timestamps, UTIME_OMIT, futimens, mkdirat,
-    openat, openat2, symlinkat, utimensat,
+    AtFlags, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, futimens, mkdirat, openat, symlinkat,
+    utimensat,
 };
-use rustix::io::Errno;
 
 use crate::archive::MemberSink;
+use crate::beneath::Beneath;
 use crate::durable::{remove_tree, sync_dir};
 use crate::error::{CorruptSnafu, IoAt as _, Result};
 use crate::format::entry::{Consistency, Entry, EntryKind};
@@ -23,7 +23,6 @@ use crate::sqlite::{Check, quick_check};
 /// Finished files wait here to be synced, so that the kernel can write them
 /// together while the next ones are decoded.
 const SYNC_BATCH: usize = 64;
-const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// A tree that is being written. Dropped before [`Stage::finish`], it is removed.
 pub(crate) struct Stage {
@@ -50,12 +49,12 @@ pub(crate) struct Databases {
 impl Stage {
     pub(crate) fn create(path: &Path, archive: &Path) -> Result<Self> {
         fs::DirBuilder::new().mode(0o700).create(path).at("create", path)?;
-        let open = || openat(rustix::fs::CWD, path, OFlags::RDONLY | DIRECTORY, Mode::empty());
+        let root = Beneath::open(path).at("open", path)?;
         Ok(Self {
             path: path.to_owned(),
             archive: archive.to_owned(),
-            root: Beneath(open().at("open", path)?),
-            parent: (PathBuf::new(), open().at("open", path)?),
+            parent: (PathBuf::new(), root.open_dir(Path::new("")).at("open", path)?),
+            root,
             file: None,
             unsynced: Vec::new(),
             links: Vec::new(),
@@ -204,35 +203,6 @@ impl Drop for Stage {
     }
 }
 
-/// Opens directories below a root and never leaves it, whatever lies there.
-struct Beneath(OwnedFd);
-
-impl Beneath {
-    fn open_dir(&self, path: &Path) -> rustix::io::Result<OwnedFd> {
-        let path = if path == Path::new("") { Path::new(".") } else { path };
-        let flags = OFlags::RDONLY | DIRECTORY;
-        let inside = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-        match openat2(&self.0, path, flags, Mode::empty(), inside) {
-            // Kernels before 5.6, and sandboxes that don't know the call.
-            Err(Errno::NOSYS | Errno::PERM) => self.open_dir_stepwise(path),
-            other => other,
-        }
-    }
-
-    fn open_dir_stepwise(&self, path: &Path) -> rustix::io::Result<OwnedFd> {
-        let flags = OFlags::RDONLY | DIRECTORY;
-        let mut dir = openat(&self.0, ".", flags, Mode::empty())?;
-        for part in path.components() {
-            match part {
-                Component::CurDir => {}
-                Component::Normal(name) => dir = openat(&dir, name, flags, Mode::empty())?,
-                _ => return Err(Errno::XDEV),
-            }
-        }
-        Ok(dir)
-    }
-}
-
 fn file_name(entry: &Entry) -> &OsStr {
     entry.path.file_name().unwrap_or(OsStr::new("."))
 }
@@ -249,28 +219,5 @@ fn times(mtime_ns: i64) -> Timestamps {
             tv_sec: mtime_ns.div_euclid(1_000_000_000),
             tv_nsec: mtime_ns.rem_euclid(1_000_000_000),
         },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn neither_way_of_opening_follows_a_link_or_climbs_out() {
-        let dir = tempfile::tempdir().unwrap();
-        let root = dir.path().join("root");
-        fs::create_dir_all(root.join("a/b")).unwrap();
-        std::os::unix::fs::symlink("..", root.join("a/up")).unwrap();
-        let open = || openat(rustix::fs::CWD, &root, OFlags::RDONLY | DIRECTORY, Mode::empty());
-        let beneath = Beneath(open().unwrap());
-        for path in ["", "a", "a/b"] {
-            assert!(beneath.open_dir(Path::new(path)).is_ok(), "{path}");
-            assert!(beneath.open_dir_stepwise(Path::new(path)).is_ok(), "{path}");
-        }
-        for path in ["a/up", "a/up/root", "..", "../root", "/"] {
-            assert!(beneath.open_dir(Path::new(path)).is_err(), "{path}");
-            assert!(beneath.open_dir_stepwise(Path::new(path)).is_err(), "{path}");
-        }
     }
 }

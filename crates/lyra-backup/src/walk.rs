@@ -1,12 +1,16 @@
 //! Lists a source tree, parents before children, in the order of their bytes.
 
-use std::fs;
+use std::ffi::OsString;
 use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::Dir;
 use snafu::IntoError as _;
 
+use crate::beneath::{Beneath, is_gone, look};
 use crate::error::{Result, UnreadableSnafu};
 use crate::format::RESERVED_DIR;
 use crate::report::{SkipReason, Skipped};
@@ -40,41 +44,48 @@ pub(crate) enum FoundKind {
 pub(crate) fn walk(root: &Path, backup_dir: &Path) -> Result<Walk> {
     let mut walk = Walk::default();
     walk.found.push(Found { path: PathBuf::from("."), kind: FoundKind::Directory });
-    walk_dir(root, Path::new(""), backup_dir, &mut walk)?;
+    let beneath =
+        Beneath::open(root).map_err(|e| UnreadableSnafu { path: root }.into_error(e.into()))?;
+    walk_dir(&beneath, root, Path::new(""), backup_dir, &mut walk)?;
     Ok(walk)
 }
 
-fn walk_dir(root: &Path, dir: &Path, backup_dir: &Path, walk: &mut Walk) -> Result<()> {
+fn walk_dir(
+    beneath: &Beneath,
+    root: &Path,
+    dir: &Path,
+    backup_dir: &Path,
+    walk: &mut Walk,
+) -> Result<()> {
     let full = root.join(dir);
-    let unreadable = |e| UnreadableSnafu { path: &full }.into_error(e);
-    let listing = match fs::read_dir(&full) {
-        Ok(listing) => listing,
-        Err(e) if e.kind() == io::ErrorKind::NotFound && dir != Path::new("") => {
+    let open = match beneath.open_dir(dir).map_err(io::Error::from) {
+        Ok(open) => open,
+        Err(e) if is_gone(&e) && dir != Path::new("") => {
             walk.skipped.push(Skipped::new(dir, SkipReason::Vanished));
             return Ok(());
         }
-        Err(e) => return Err(unreadable(e)),
+        Err(e) => return Err(UnreadableSnafu { path: &full }.into_error(e)),
     };
-    let mut entries = listing.collect::<io::Result<Vec<_>>>().map_err(unreadable)?;
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for entry in entries {
-        let path = dir.join(entry.file_name());
-        if let Some(reason) = left_out(&path, &entry.path(), backup_dir) {
+    let names = names(&open).map_err(|e| UnreadableSnafu { path: &full }.into_error(e.into()))?;
+    for name in names {
+        let path = dir.join(&name);
+        let full = root.join(&path);
+        if let Some(reason) = left_out(&path, &full, backup_dir) {
             walk.skipped.push(Skipped::new(&path, reason));
             continue;
         }
-        let metadata = match entry.metadata() {
+        let metadata = match look(&open, &name) {
             Ok(metadata) => metadata,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            Err(e) if is_gone(&e) => {
                 walk.skipped.push(Skipped::new(&path, SkipReason::Vanished));
                 continue;
             }
-            Err(e) => return Err(UnreadableSnafu { path: entry.path() }.into_error(e)),
+            Err(e) => return Err(UnreadableSnafu { path: full }.into_error(e)),
         };
         let kind = metadata.file_type();
         if kind.is_dir() {
             walk.push(&path, FoundKind::Directory);
-            walk_dir(root, &path, backup_dir, walk)?;
+            walk_dir(beneath, root, &path, backup_dir, walk)?;
         } else if kind.is_symlink() {
             walk.push(&path, FoundKind::Symlink);
         } else if kind.is_file() {
@@ -92,6 +103,19 @@ fn walk_dir(root: &Path, dir: &Path, backup_dir: &Path, walk: &mut Walk) -> Resu
         }
     }
     Ok(())
+}
+
+/// In the order of their bytes.
+fn names(dir: &OwnedFd) -> rustix::io::Result<Vec<OsString>> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(dir)? {
+        let name = OsString::from_vec(entry?.file_name().to_bytes().to_vec());
+        if name != "." && name != ".." {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
 }
 
 fn left_out(path: &Path, full: &Path, backup_dir: &Path) -> Option<SkipReason> {

@@ -191,6 +191,34 @@ fn files_that_change_while_they_are_read_never_break_the_archive() {
 }
 
 #[test]
+fn a_directory_that_becomes_a_link_while_it_is_read_leads_nowhere() {
+    let place = Place::new();
+    let outside = place.dir.path().join("outside");
+    for (root, content) in [(place.source.join("d"), b'm'), (outside.clone(), b's')] {
+        fs::create_dir_all(root.join("e")).unwrap();
+        fs::write(root.join("e/small"), [content; 100]).unwrap();
+        fs::write(root.join("e/large"), vec![content; 2 << 20]).unwrap();
+        fs::write(root.join("small"), [content; 100]).unwrap();
+        symlink(if content == b's' { "secret" } else { "mine" }, root.join("link")).unwrap();
+    }
+    fs::write(place.source.join("a"), "first").unwrap();
+    let (from, away) = (place.source.join("d"), place.dir.path().join("away"));
+    let options = CreateOptions::default().with_progress(move |_| {
+        if !away.exists() {
+            fs::rename(&from, &away).unwrap();
+            symlink(&outside, &from).unwrap();
+        }
+        std::ops::ControlFlow::Continue(())
+    });
+    let manager = place.manager();
+    let made = manager.create_blocking(options).unwrap();
+    let vanished: Vec<_> = made.skipped.iter().map(|s| s.path.to_str().unwrap()).collect();
+    assert_eq!(vanished, ["d", "d/e", "d/e/large", "d/e/small", "d/link", "d/small"]);
+    manager.restore(&made.name).to(&place.target).run_blocking().unwrap();
+    assert_eq!(fs::read_dir(place.target.join("d/e")).unwrap().count(), 0);
+}
+
+#[test]
 fn a_small_file_under_a_writer_is_whole_or_marked() {
     let place = Place::new();
     let path = place.source.join("small.log");

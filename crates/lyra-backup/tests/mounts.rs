@@ -118,3 +118,13 @@ fn a_leftover_with_a_mount_in_it_stops_nothing() {
     restore.run_blocking().unwrap();
     assert!(!leftover.exists() && data.join("precious").exists());
 }
+
+#[test]
+fn a_file_that_says_less_than_it_holds_ends() {
+    let place = Place::new();
+    let file = place.source.join("symbols");
+    fs::write(&file, "").unwrap();
+    let Some(_mount) = Mounted::bind(Path::new("/proc/kallsyms"), &file) else { return };
+    let made = place.create();
+    assert_eq!((made.files, made.content_bytes), (1, 0));
+}

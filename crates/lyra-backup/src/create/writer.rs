@@ -4,13 +4,16 @@ use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::fs::readlinkat;
 use snafu::IntoError as _;
 
+use crate::beneath::{Beneath, is_gone, look};
 use crate::error::{InvalidArgumentSnafu, IoAt as _, Result, UnreadableSnafu};
 use crate::format::digest::Digest;
 use crate::format::entry::{Consistency, Entry, EntryKind, merkle_root};
@@ -31,6 +34,9 @@ const CHUNK: usize = 128 << 10;
 pub(super) struct Writer<'a> {
     partial: &'a Partial,
     source: &'a Path,
+    root: Beneath,
+    /// The directory that the last member was read from.
+    parent: (PathBuf, OwnedFd),
     header: Header,
     header_file: HeaderFile,
     frames: FrameWriter<HashingWriter<'a>>,
@@ -56,6 +62,7 @@ impl<'a> Writer<'a> {
         header: Header,
         counter: Counter,
     ) -> Result<Self> {
+        let root = Beneath::open(source).at("open", source)?;
         let out = HashingWriter { file: partial.file(), hasher: blake3::Hasher::new(), written: 0 };
         let mut frames = FrameWriter::new(out, header.level).at("write", partial.path())?;
         let json = to_json(&header);
@@ -66,6 +73,8 @@ impl<'a> Writer<'a> {
         Ok(Self {
             partial,
             source,
+            parent: (PathBuf::new(), root.open_dir(Path::new("")).at("open", source)?),
+            root,
             header_file: HeaderFile {
                 size: json.len() as u64,
                 blake3: Digest(*blake3::hash(&json).as_bytes()),
@@ -84,23 +93,42 @@ impl<'a> Writer<'a> {
 
     pub(super) fn member(&mut self, found: &Found) -> Result<()> {
         let path = self.source.join(&found.path);
+        let entered = self.enter_parent(&found.path).map_err(io::Error::from);
         match found.kind {
-            FoundKind::Directory => self.directory(&found.path, &path)?,
+            FoundKind::Directory => self.directory(&found.path, &path, entered)?,
+            _ if entered.as_ref().is_err_and(is_gone) => self.vanished(&found.path),
+            _ if entered.is_err() => {
+                return entered.map_err(|e| UnreadableSnafu { path }.into_error(e));
+            }
             FoundKind::Symlink => self.symlink(&found.path, &path)?,
             FoundKind::File => self.file(&found.path, &path)?,
         }
         self.counter.member(&found.path)
     }
 
-    fn directory(&mut self, name: &Path, path: &Path) -> Result<()> {
-        match fs::symlink_metadata(path) {
+    /// Opens the directory that `name` lies in, beneath the source: a link that
+    /// takes a directory's place while the source is read leads nowhere.
+    fn enter_parent(&mut self, name: &Path) -> rustix::io::Result<()> {
+        let parent = name.parent().unwrap_or(Path::new(""));
+        if self.parent.0 != parent {
+            self.parent = (parent.to_owned(), self.root.open_dir(parent)?);
+        }
+        Ok(())
+    }
+
+    fn look(&self, name: &Path) -> io::Result<Metadata> {
+        look(&self.parent.1, name.file_name().unwrap_or(OsStr::new(".")))
+    }
+
+    fn directory(&mut self, name: &Path, path: &Path, entered: io::Result<()>) -> Result<()> {
+        match entered.and_then(|()| self.look(name)) {
             Ok(metadata) if metadata.is_dir() => {
                 self.headers(entry(name, EntryKind::Directory, &metadata))
             }
             // Its children were listed, so an entry has to stand before them;
             // they will be found to have vanished as well.
             Ok(_) => self.vanished_directory(name),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => self.vanished_directory(name),
+            Err(e) if is_gone(&e) => self.vanished_directory(name),
             Err(e) => Err(UnreadableSnafu { path }.into_error(e)),
         }
     }
@@ -113,14 +141,17 @@ impl<'a> Writer<'a> {
     }
 
     fn symlink(&mut self, name: &Path, path: &Path) -> Result<()> {
-        let read = fs::symlink_metadata(path).and_then(|m| Ok((m, fs::read_link(path)?)));
+        let file_name = name.file_name().unwrap_or(OsStr::new("."));
+        let read = self
+            .look(name)
+            .and_then(|m| Ok((m, readlinkat(&self.parent.1, file_name, Vec::new())?)));
         match read {
             Ok((metadata, target)) => {
-                let target = target.into_os_string().into_vec();
+                let target = target.into_bytes();
                 self.headers(entry(name, EntryKind::Symlink { target }, &metadata))
             }
             // EINVAL: it is something else by now.
-            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidInput) => {
+            Err(e) if is_gone(&e) || e.kind() == io::ErrorKind::InvalidInput => {
                 self.vanished(name);
                 Ok(())
             }
@@ -133,13 +164,13 @@ impl<'a> Writer<'a> {
             self.skipped.push(Skipped::new(name, SkipReason::SqliteCompanion));
             return Ok(());
         }
-        let metadata = match fs::symlink_metadata(path) {
+        let metadata = match self.look(name) {
             Ok(metadata) if metadata.is_file() => metadata,
             Ok(_) => {
                 self.vanished(name);
                 return Ok(());
             }
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            Err(e) if is_gone(&e) => {
                 self.vanished(name);
                 return Ok(());
             }
@@ -168,7 +199,7 @@ impl<'a> Writer<'a> {
                 }
             }
         }
-        match read(path)? {
+        match read(&self.parent.1, name.file_name().unwrap_or(OsStr::new(".")), path)? {
             Read::Vanished => {
                 self.vanished(name);
                 Ok(())
