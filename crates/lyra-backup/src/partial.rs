@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
+
 use crate::durable::{remove_if_there, rename_file_no_replace, sync_dir};
 use crate::error::{IoAt as _, LockedSnafu, Result};
 use crate::lock::same_file;
@@ -86,6 +88,8 @@ impl Drop for Partial {
 }
 
 /// Removes what writers that are no longer alive left behind.
+///
+/// What can't be removed, or is not what its name says, stays and stops nothing.
 pub(crate) fn sweep(dir: &Path) -> Result<()> {
     for entry in fs::read_dir(dir).at("list", dir)? {
         let entry = entry.at("list", dir)?;
@@ -95,31 +99,32 @@ pub(crate) fn sweep(dir: &Path) -> Result<()> {
         };
         let path = entry.path();
         if is_trash(file_name) || is_sidecar_draft(file_name) {
-            remove_if_there(&path)?;
+            let _ = fs::remove_file(&path);
         } else if is_partial(file_name) {
-            sweep_partial(&path)?;
+            sweep_partial(&path);
         }
     }
     Ok(())
 }
 
-fn sweep_partial(path: &Path) -> Result<()> {
+fn sweep_partial(path: &Path) {
     let archive = match path.extension() {
         Some(suffix) if suffix == "staging" => path.with_extension(""),
         _ => path.to_owned(),
     };
+    // A pipe would keep the open waiting for ever.
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let opened = File::options().read(true).custom_flags(flags.bits().cast_signed()).open(&archive);
     // The writer holds this lock for as long as it lives.
-    let held = match File::open(&archive) {
-        Ok(file) => match file.try_lock() {
-            Ok(()) => Some(file),
-            Err(_) => return Ok(()),
-        },
+    let held = match opened {
+        Ok(file) if file.metadata().is_ok_and(|m| m.is_file()) && file.try_lock().is_ok() => {
+            Some(file)
+        }
         Err(e) if e.kind() == io::ErrorKind::NotFound => None,
-        Err(e) => return Err(e).at("open", &archive),
+        _ => return,
     };
-    remove_if_there(path)?;
+    let _ = fs::remove_file(path);
     drop(held);
-    Ok(())
 }
 
 fn is_trash(file_name: &str) -> bool {

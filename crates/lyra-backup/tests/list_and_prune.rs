@@ -5,6 +5,7 @@
 mod support;
 
 use std::fs;
+use std::process::Command;
 use std::sync::Arc;
 
 use lyra_backup::{
@@ -219,4 +220,27 @@ fn the_first_process_wide_manager_wins() {
     let lyra_errors::AlreadySet(back) = lyra_backup::set_global(other).unwrap_err();
     assert_eq!(back.source(), std::path::Path::new("elsewhere"));
     assert_eq!(lyra_backup::try_global().unwrap().source(), place.source);
+}
+
+#[test]
+fn what_a_sweep_can_not_take_stops_no_backup() {
+    let place = Place::new();
+    fs::create_dir(&place.backups).unwrap();
+    let name = "lyra_20261123T023005.123Z_abcdef";
+    let dead = place.backups.join(format!(".{name}.partial-1"));
+    let pipe = place.backups.join(format!(".{name}.partial-2"));
+    let directory = place.backups.join(format!(".{name}.partial-3"));
+    let trash = place.backups.join(format!(".trash-{name}.tar.zst"));
+    fs::create_dir(&directory).unwrap();
+    fs::create_dir(&trash).unwrap();
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for sweeping in [true, false] {
+        fs::write(&dead, "x").unwrap();
+        if sweeping {
+            place.create();
+        } else {
+            place.manager().prune_blocking(DryRun::No).unwrap();
+        }
+        assert!(!dead.exists() && pipe.exists() && directory.exists() && trash.exists());
+    }
 }
