@@ -21,7 +21,9 @@ use crate::format::entry::{Entry, EntryKind};
 use crate::format::manifest::{Manifest, ManifestError};
 use crate::format::member::{check_records, pax_size};
 use crate::format::seek_table::{FOOTER_BYTES, Frame, SeekTable, TableError};
-use crate::format::{BLOCK, HEADER_LIMIT, MANIFEST_LIMIT, PAX_LIMIT, padding};
+use crate::format::{
+    BLOCK, HEADER_LIMIT, MANIFEST_LIMIT, MANIFEST_RATIO, MANIFEST_SLACK, PAX_LIMIT, padding,
+};
 use crate::progress::Counter;
 
 /// Larger windows than 128 MiB are never written, and would let a small file ask for much memory.
@@ -92,6 +94,9 @@ impl Archive {
         let Some(last) = table.frames.last().copied() else {
             return Err(corrupt("it has no frames"));
         };
+        if last.decoded > len.saturating_mul(MANIFEST_RATIO).saturating_add(MANIFEST_SLACK) {
+            return Err(corrupt("its manifest is out of all proportion"));
+        }
         let decoded = read_manifest_frame(&file, path, table.manifest_offset(), last)?;
         let manifest = parse_manifest_frame(path, &decoded)?;
         Ok(Self {

@@ -20,6 +20,10 @@ pub(crate) const BLOCK: usize = 512;
 pub(crate) const PAX_LIMIT: u64 = 64 << 10;
 /// A manifest of a million entries stays below this.
 pub(crate) const MANIFEST_LIMIT: u64 = 256 << 20;
+/// How many times the size of its archive a manifest may decode to, beyond
+/// [`MANIFEST_SLACK`]. Digests don't compress, so real ones stay below a twentieth of it.
+pub(crate) const MANIFEST_RATIO: u64 = 200;
+pub(crate) const MANIFEST_SLACK: u64 = 1 << 20;
 /// `header.json` holds options and the caller's metadata only.
 pub(crate) const HEADER_LIMIT: u64 = 1 << 20;
 

@@ -10,10 +10,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use forge::{Forge, NAME, block, compress, member, member_with, record, seal, seal_compressed};
-use serde_json::json;
+use serde_json::{Value, json};
 use support::{Node, Place, code, tree};
 use tar::EntryType;
 
@@ -224,6 +225,47 @@ fn bombs_are_refused_before_they_go_off() {
     assert_eq!(code(manager.validate_blocking(NAME)), "backup.corrupt");
     let run = manager.restore(NAME).to(&place.target).run_blocking();
     assert_eq!(code(run), "backup.disk_full", "asked for before anything is written");
+}
+
+/// What `list` took at its highest, in kilobytes; the child of the next test.
+#[test]
+fn child_lists() {
+    let Some(dir) = std::env::var_os("LYRA_TEST_LIST") else { return };
+    let manager = lyra_backup::BackupManager::builder(&dir, &dir).build().unwrap();
+    let listing = manager.list().unwrap();
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let peak = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap();
+    let peak = peak.trim().trim_end_matches(" kB");
+    support::say(&format!("{peak} {} {}", listing.backups.len(), listing.unknown.len()));
+}
+
+#[test]
+fn no_small_archive_makes_a_listing_large() {
+    // An archive of 64 KiB, whose manifest may take some megabytes.
+    let forge = |field: &str, value: Value| {
+        let mut forge = Forge::new();
+        forge.file("noise", &support::noise(64 << 10, 1));
+        forge.manifest[field] = value;
+        forge
+    };
+    for (what, forge, listed) in [
+        ("unknown", forge("later", json!(vec![Value::Array(vec![]); 2_000_000])), true),
+        ("requires", forge("requires", json!(vec![""; 2_000_000])), false),
+        ("padding", forge("later", json!(" ".repeat(100 << 20))), false),
+    ] {
+        let place = Place::in_memory();
+        let archive = forge.build();
+        put(&place, &archive);
+        let out = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "child_lists", "--nocapture"])
+            .env("LYRA_TEST_LIST", &place.backups)
+            .output()
+            .unwrap();
+        let told = String::from_utf8(out.stderr).unwrap();
+        let numbers: Vec<u64> = told.split_whitespace().map(|n| n.parse().unwrap()).collect();
+        assert!(numbers[0] < 64 << 10, "{what}: {} kB for {} bytes", numbers[0], archive.len());
+        assert_eq!(numbers[1..], [u64::from(listed), u64::from(!listed)], "{what}");
+    }
 }
 
 #[test]

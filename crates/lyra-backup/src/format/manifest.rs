@@ -1,19 +1,25 @@
 //! The manifest: what the archive holds, member by member, and how to know it is whole.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::digest::Digest;
 use super::entry::{Entry, EntryKind, PATH_LIMIT, check_path, merkle_root};
 use super::member::{Member, MemberKind};
 use super::{FORMAT, RESERVED_DIR};
 
+/// More features than any version will ever require at once.
+const REQUIRES_LIMIT: usize = 64;
+
 /// What the whole archive holds. Unknown fields of later versions are ignored.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(from = "RawManifest")]
 pub(crate) struct Manifest {
     #[serde(flatten)]
     pub(crate) header: Header,
@@ -22,24 +28,88 @@ pub(crate) struct Manifest {
     pub(crate) header_file: HeaderFile,
     pub(crate) merkle_root: Digest,
     /// What of the source is not in the archive, and why.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) skipped: Vec<SkippedEntry>,
     pub(crate) entries: Vec<Entry>,
 }
 
+/// A manifest as it is read. Reading through `flatten` would first build every
+/// unknown field in memory, a hundred times what it takes in the file.
+#[derive(Deserialize)]
+struct RawManifest {
+    format: u32,
+    #[serde(default, deserialize_with = "few")]
+    requires: Vec<String>,
+    name: String,
+    tool: String,
+    created: Timestamp,
+    source: String,
+    level: i32,
+    #[serde(default)]
+    metadata: BTreeMap<String, String>,
+    totals: Totals,
+    header_file: HeaderFile,
+    merkle_root: Digest,
+    #[serde(default)]
+    skipped: Vec<SkippedEntry>,
+    entries: Vec<Entry>,
+}
+
+impl From<RawManifest> for Manifest {
+    fn from(raw: RawManifest) -> Self {
+        Self {
+            header: Header {
+                format: raw.format,
+                requires: raw.requires,
+                name: raw.name,
+                tool: raw.tool,
+                created: raw.created,
+                source: raw.source,
+                level: raw.level,
+                metadata: raw.metadata,
+            },
+            totals: raw.totals,
+            header_file: raw.header_file,
+            merkle_root: raw.merkle_root,
+            skipped: raw.skipped,
+            entries: raw.entries,
+        }
+    }
+}
+
+/// Strings, of which there are not more than anybody needs.
+fn few<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    struct Few;
+    impl<'de> Visitor<'de> for Few {
+        type Value = Vec<String>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "at most {REQUIRES_LIMIT} strings")
+        }
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+            let mut strings = Vec::new();
+            while let Some(string) = seq.next_element()? {
+                if strings.len() == REQUIRES_LIMIT {
+                    return Err(A::Error::invalid_length(strings.len() + 1, &self));
+                }
+                strings.push(string);
+            }
+            Ok(strings)
+        }
+    }
+    deserializer.deserialize_seq(Few)
+}
+
 /// What is known before the first file is read; also the content of `header.json`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct Header {
     pub(crate) format: u32,
     /// Features without which the archive can't be restored rightly.
-    #[serde(default)]
     pub(crate) requires: Vec<String>,
     pub(crate) name: String,
     pub(crate) tool: String,
     pub(crate) created: Timestamp,
     pub(crate) source: String,
     pub(crate) level: i32,
-    #[serde(default)]
     pub(crate) metadata: BTreeMap<String, String>,
 }
 
@@ -77,7 +147,7 @@ impl Manifest {
         #[derive(Deserialize)]
         struct Version {
             format: u32,
-            #[serde(default)]
+            #[serde(default, deserialize_with = "few")]
             requires: Vec<String>,
         }
         let damaged = |e: serde_json::Error| {
