@@ -69,7 +69,7 @@ fn same(entry: &Entry, found: FoundKind, target: &Path, live: &BTreeSet<PathBuf>
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(e) => return Err(e).at("read", &path),
     };
-    let same_mode = metadata.mode() & 0o777 == entry.mode & 0o777;
+    let same_mode = metadata.mode() & 0o7777 == entry.restored_mode();
     match (&entry.kind, found) {
         (EntryKind::Directory, FoundKind::Directory) => Ok(same_mode),
         (EntryKind::Symlink { target }, FoundKind::Symlink) => {

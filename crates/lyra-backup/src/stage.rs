@@ -79,7 +79,10 @@ impl Stage {
             let at = |r: rustix::io::Result<()>, what| r.at(what, &self.path.join(&directory.path));
             let dir = self.root.open_dir(&directory.path);
             let dir = dir.at("open", &self.path.join(&directory.path))?;
-            at(rustix::fs::fchmod(&dir, mode(directory.mode)), "set the mode of")?;
+            at(
+                rustix::fs::fchmod(&dir, Mode::from_raw_mode(directory.restored_mode())),
+                "set the mode of",
+            )?;
             at(futimens(&dir, &times(directory.mtime_ns)), "set the time of")?;
             at(rustix::fs::fsync(&dir), "sync")?;
         }
@@ -183,7 +186,7 @@ impl MemberSink for Stage {
             return Ok(());
         };
         let full = self.path.join(&entry.path);
-        let permissions = fs::Permissions::from_mode(entry.mode & 0o777);
+        let permissions = fs::Permissions::from_mode(entry.restored_mode());
         file.set_permissions(permissions).at("set the mode of", &full)?;
         futimens(&file, &times(entry.mtime_ns)).at("set the time of", &full)?;
         self.unsynced.push((full, file));
@@ -205,11 +208,6 @@ impl Drop for Stage {
 
 fn file_name(entry: &Entry) -> &OsStr {
     entry.path.file_name().unwrap_or(OsStr::new("."))
-}
-
-/// Set-user-id and the like are never restored.
-fn mode(bits: u32) -> Mode {
-    Mode::from_raw_mode(bits & 0o777)
 }
 
 fn times(mtime_ns: i64) -> Timestamps {

@@ -391,3 +391,24 @@ fn set_user_id_is_never_restored() {
     let mode = fs::metadata(place.target.join("x")).unwrap().permissions().mode();
     assert_eq!(mode & 0o7777, 0o755);
 }
+
+#[test]
+fn directories_keep_what_says_who_may_do_what_in_them() {
+    let place = Place::new();
+    let mut forge = Forge::new();
+    for (path, mode) in [("open", 0o1777), ("shared", 0o2775), ("odd", 0o6755)] {
+        forge.list(json!({"path": path, "type": "directory", "mode": mode, "mtime_ns": MTIME_NS}));
+        forge.push(&member(path, EntryType::Directory, mode, MTIME_NS, b""));
+    }
+    put(&place, &forge.build());
+    let manager = place.manager();
+    manager.restore(NAME).to(&place.target).run_blocking().unwrap();
+    let mode =
+        |path: &str| fs::metadata(place.target.join(path)).unwrap().permissions().mode() & 0o7777;
+    assert_eq!([mode("open"), mode("shared"), mode("odd")], [0o1777, 0o2775, 0o2755]);
+    let plan = manager.restore(NAME).to(&place.target).dry_run_blocking().unwrap();
+    assert_eq!(plan.diff.unchanged, 4);
+    fs::set_permissions(place.target.join("open"), fs::Permissions::from_mode(0o777)).unwrap();
+    let plan = manager.restore(NAME).to(&place.target).dry_run_blocking().unwrap();
+    assert_eq!(plan.diff.changed, [PathBuf::from("open")]);
+}

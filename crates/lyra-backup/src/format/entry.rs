@@ -13,7 +13,7 @@ use super::{RESERVED_DIR, base64};
 /// Linux's `PATH_MAX` without the terminating zero.
 pub(crate) const PATH_LIMIT: usize = 4095;
 /// Linux's `NAME_MAX`.
-const NAME_LIMIT: usize = 255;
+pub(crate) const NAME_LIMIT: usize = 255;
 
 /// One member below the root. The root itself has the path `.`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -79,6 +79,15 @@ impl Entry {
         match self.kind {
             EntryKind::File { size, .. } => size,
             _ => 0,
+        }
+    }
+
+    /// The mode that a restore sets: no file runs as anybody but its caller. On a
+    /// directory, the sticky bit and set-group-id only say who may do what in it.
+    pub(crate) fn restored_mode(&self) -> u32 {
+        match self.kind {
+            EntryKind::Directory => self.mode & 0o3777,
+            _ => self.mode & 0o777,
         }
     }
 
