@@ -17,7 +17,7 @@ use crate::durable::{
     check_removable, remove_if_there, remove_tree, rename_dir_no_replace, sync_dir,
     write_atomically,
 };
-use crate::error::{BadTargetSnafu, IoAt as _, JournalSnafu, NoPreviousSnafu, Result};
+use crate::error::{BackupError, BadTargetSnafu, IoAt as _, JournalSnafu, NoPreviousSnafu, Result};
 use crate::name::random_id;
 use crate::target::{IS_MOUNT_POINT, Identity, Sibling, Target, identity};
 
@@ -125,7 +125,7 @@ pub(crate) fn exchange(target: &Target, staged: &Path, origin: Origin) -> Result
     let path = target.journal();
     let json = serde_json::to_vec(&journal).expect("a journal has no failing serialiser");
     write_atomically(&path, &target.journal_draft(), &json)?;
-    if let Err(failed) = swap(target, staged, &journal) {
+    if let Err(failed) = swap(target, staged, &journal).map_err(|e| immovable(e, target)) {
         // Nothing moved, or the fallback moved one tree: the journal decides.
         recover(target)?;
         if identity(&target.path)? != Some(journal.new) {
@@ -146,6 +146,20 @@ fn swap(target: &Target, staged: &Path, journal: &Journal) -> Result<()> {
         Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => two_renames(target, staged, journal),
         Err(Errno::BUSY) => BadTargetSnafu { path: &target.path, reason: IS_MOUNT_POINT }.fail(),
         Err(e) => Err(e).at("exchange", &target.path),
+    }
+}
+
+/// Overlays refuse to move a directory that a lower layer holds.
+fn immovable(error: BackupError, target: &Target) -> BackupError {
+    let crosses = Some(Errno::XDEV.raw_os_error());
+    match &error {
+        BackupError::Io { source, .. } if source.raw_os_error() == crosses => BadTargetSnafu {
+            path: &target.path,
+            reason: "its file system can't move it, as an overlay can't move what lies in a lower \
+                     layer; restore to a directory inside it",
+        }
+        .build(),
+        _ => error,
     }
 }
 
@@ -238,6 +252,11 @@ pub(crate) fn recover(target: &Target) -> Result<()> {
     Ok(())
 }
 
+/// Whether a restore could take up what an earlier one left.
+pub(crate) fn check_journal(target: &Target) -> Result<()> {
+    read_journal(target).map(drop)
+}
+
 fn read_journal(target: &Target) -> Result<Option<Journal>> {
     let path = target.journal();
     let json = match fs::read(&path) {
@@ -301,7 +320,6 @@ fn remove_previous(target: &Target, previous: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::BackupError;
 
     /// A target `t` with content `old`, and a staged tree with content `new`.
     struct Bench {

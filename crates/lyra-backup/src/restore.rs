@@ -13,7 +13,7 @@ use crate::error::{Result, UnsafeMemberSnafu};
 use crate::manager::BackupManager;
 use crate::name::random_id;
 use crate::progress::{Observer, Phase, Progress};
-use crate::publish::{Origin, exchange, recover};
+use crate::publish::{Origin, check_journal, exchange, recover};
 use crate::report::DatabaseNote;
 use crate::stage::Stage;
 use crate::store_lock::Missing;
@@ -181,13 +181,18 @@ impl Restore<'_> {
         })
     }
 
-    /// Checks every byte of the backup and every condition of the restore,
-    /// compares with the target, and writes nothing.
+    /// Checks every byte of the backup and the conditions of the restore,
+    /// compares with the target, and writes nothing. What only an attempt can
+    /// tell it leaves open: whether the file system can move the target (an
+    /// overlay can't, where the target is of its lower layer), and what
+    /// `quick_check` says of the databases.
     ///
     /// # Errors
     /// Those of [`Restore::run_blocking`], but for `backup.locked`.
     pub fn dry_run_blocking(self) -> Result<RestorePlan> {
         let (archive, target) = self.open()?;
+        target.check_access()?;
+        check_journal(&target)?;
         drop(target.lock_store(Missing::Fine)?);
         let needed_bytes = needed_bytes(&archive);
         let free_bytes = target.check_space(needed_bytes)?;

@@ -7,12 +7,13 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
+use rustix::fs::{Access, AtFlags, CWD, StatxFlags, accessat, statx};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::durable::make_dirs;
 use crate::error::{BadTargetSnafu, DiskFullSnafu, IoAt as _, Result};
+use crate::format::entry::NAME_LIMIT;
 use crate::lock::LockFile;
 use crate::mounts::mount_in;
 use crate::store_lock::{Missing, StoreLock};
@@ -86,6 +87,9 @@ impl Target {
     /// that can't be exchanged by a rename.
     pub(crate) fn check(&self, backup_dir: &Path) -> Result<()> {
         let bad = |reason| BadTargetSnafu { path: &self.path, reason }.fail();
+        if self.journal_draft().file_name().is_some_and(|name| name.len() > NAME_LIMIT) {
+            return bad("its name leaves no room for the names beside it, which are longer");
+        }
         let backups = fs::canonicalize(backup_dir).at("open", backup_dir)?;
         if backups.starts_with(&self.path) {
             return bad("it holds the backup directory, which would be exchanged with it");
@@ -113,6 +117,21 @@ impl Target {
             (Ok(target), Ok(parent)) => Ok(target.dev() != parent.dev()),
             _ => Ok(false),
         }
+    }
+
+    /// Whether a restore may write beside the target, or make the way there.
+    pub(crate) fn check_access(&self) -> Result<()> {
+        let existing = self.nearest_directory();
+        let access = Access::WRITE_OK | Access::EXEC_OK;
+        match accessat(CWD, existing, access, AtFlags::EACCESS) {
+            // Kernels before 5.8 don't know the call; the restore itself will tell.
+            Ok(()) | Err(Errno::NOSYS) => Ok(()),
+            Err(e) => Err(e).at("write to", existing),
+        }
+    }
+
+    fn nearest_directory(&self) -> &Path {
+        self.parent.ancestors().find(|dir| dir.is_dir()).unwrap_or(Path::new("/"))
     }
 
     /// Makes the directory that the target lies in.
@@ -170,7 +189,7 @@ impl Target {
 
     /// Bytes free where the target lies, for an unprivileged process.
     pub(crate) fn free_bytes(&self) -> Result<u64> {
-        let existing = self.parent.ancestors().find(|dir| dir.is_dir()).unwrap_or(Path::new("/"));
+        let existing = self.nearest_directory();
         let stat = rustix::fs::statvfs(existing).at("ask for the free space of", existing)?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }

@@ -108,6 +108,51 @@ fn child_creates_as_nobody() {
     manager.create_blocking(CreateOptions::default()).unwrap();
 }
 
+/// The child of the next test.
+#[test]
+fn child_restores_as_nobody() {
+    let Some(dir) = std::env::var_os("LYRA_TEST_UNWRITABLE").map(PathBuf::from) else { return };
+    let manager = BackupManager::builder(dir.join("memory"), dir.join("backups")).build().unwrap();
+    let name = manager.list().unwrap().backups.remove(0).name;
+    let restore = manager.restore(&name).to(dir.join("closed/new/target"));
+    assert_eq!(code(restore.clone().dry_run_blocking()), "backup.io");
+    assert_eq!(code(restore.run_blocking()), "backup.io");
+    manager.restore(&name).to(dir.join("open/target")).dry_run_blocking().unwrap();
+    let report = manager.restore(&name).to(dir.join("open/target")).run_blocking().unwrap();
+    assert_eq!(report.files, 1);
+}
+
+#[test]
+fn a_dry_run_tells_that_nothing_can_be_written_there() {
+    let place = Place::new();
+    fs::write(place.source.join("x"), "x").unwrap();
+    let made = place.create();
+    let open = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    fs::create_dir(place.dir.path().join("closed")).unwrap();
+    fs::create_dir(place.dir.path().join("open")).unwrap();
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "child_restores_as_nobody"]);
+    child.env("LYRA_TEST_UNWRITABLE", place.dir.path());
+    let root = fs::metadata("/proc/self").map(|m| std::os::unix::fs::MetadataExt::uid(&m)).unwrap();
+    if root == 0 {
+        child.uid(65_534).gid(65_534);
+        for path in [place.dir.path(), &place.backups, &place.dir.path().join("open")] {
+            open(path, 0o777);
+        }
+        open(&made.path, 0o644);
+    } else {
+        open(&place.dir.path().join("closed"), 0o555);
+    }
+    match child.output() {
+        Ok(out) => assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stdout)),
+        Err(e) => {
+            skipped("a run as another user", &e.to_string(), "a build folder that all may read");
+        }
+    }
+}
+
 #[test]
 fn an_unreadable_file_is_an_error_that_names_it() {
     for directory in [false, true] {

@@ -128,3 +128,29 @@ fn a_file_that_says_less_than_it_holds_ends() {
     let made = place.create();
     assert_eq!((made.files, made.content_bytes), (1, 0));
 }
+
+#[test]
+fn a_target_that_its_file_system_can_not_move_is_a_bad_one() {
+    let place = Place::planted();
+    let made = place.create();
+    // The layers above need a file system that can hold them, which is what tmpfs is.
+    let [layers, merged] = ["layers", "merged"].map(|name| place.dir.path().join(name));
+    fs::create_dir(&layers).unwrap();
+    fs::create_dir(&merged).unwrap();
+    let Some(_memory) = Mounted::memory(&layers) else { return };
+    for name in ["lower/target", "upper", "work"] {
+        fs::create_dir_all(layers.join(name)).unwrap();
+    }
+    fs::write(layers.join("lower/target/mine"), "kept").unwrap();
+    let at = |name: &str| layers.join(name).display().to_string();
+    let options =
+        format!("lowerdir={},upperdir={},workdir={}", at("lower"), at("upper"), at("work"));
+    let args = ["-t", "overlay", "-o", &options, "overlay"].map(OsStr::new);
+    let Some(_overlay) = Mounted::run(&args, &merged) else { return };
+    let target = merged.join("target");
+    let manager = place.manager();
+    assert_eq!(code(manager.restore(&made.name).to(&target).run_blocking()), "backup.bad_target");
+    let names = |dir: &Path| fs::read_dir(dir).unwrap().count();
+    assert_eq!((names(&merged), names(&target)), (1, 1), "nothing is left behind");
+    manager.restore(&made.name).to(target.join("inside")).run_blocking().unwrap();
+}

@@ -79,7 +79,10 @@ fn targets_that_can_not_be_exchanged_are_refused() {
     symlink("nowhere", &dangling).unwrap();
     let outer = place.dir.path().to_owned();
     let inside = place.backups.join("inside");
+    let long = place.dir.path().join("n".repeat(240));
+    fs::create_dir(&long).unwrap();
     for target in [
+        long,
         file,
         dangling,
         outer,
@@ -226,6 +229,7 @@ fn one_restore_at_a_time_and_a_damaged_journal_stops_it() {
     drop(lock);
     fs::write(place.dir.path().join(".restored.restore-journal"), "{\"version\":").unwrap();
     assert_eq!(code(restore.clone().run_blocking()), "backup.journal");
+    assert_eq!(code(restore.clone().dry_run_blocking()), "backup.journal");
     assert!(!place.target.exists());
     fs::remove_file(place.dir.path().join(".restored.restore-journal")).unwrap();
     restore.run_blocking().unwrap();
