@@ -19,6 +19,8 @@ pub(crate) const NOT_CONFIRMED: Code =
     Code::new("cli.not_confirmed", "pass --yes where no one can be asked");
 pub(crate) const OUTPUT: Code =
     Code::new("cli.output", "what was done is done; only the telling of it failed");
+pub(crate) const FILE_EXISTS: Code =
+    Code::new("cli.file_exists", "choose another name, or remove what is there first");
 pub(crate) const COMPARISON: Code = Code::new(
     "cli.comparison",
     "this is a defect of the store or of the backup: report it, with the directory of --keep",
@@ -37,6 +39,7 @@ pub(crate) const CODES: &[Code] = &[
     NO_SUCH_ENTRY,
     NOT_CONFIRMED,
     OUTPUT,
+    FILE_EXISTS,
     COMPARISON,
     INVALID_INPUT,
 ];
@@ -116,6 +119,13 @@ pub(crate) enum CliError {
         location: Location,
     },
 
+    #[snafu(display("{} exists, and is left as it is", path.display()))]
+    FileExists {
+        path: PathBuf,
+        #[snafu(implicit)]
+        location: Location,
+    },
+
     #[snafu(display("cannot write the output"))]
     Output {
         source: std::io::Error,
@@ -151,6 +161,7 @@ impl Classify for CliError {
             Self::NoSuchEntry { .. } => NO_SUCH_ENTRY,
             Self::NotConfirmed { .. } => NOT_CONFIRMED,
             Self::Output { .. } => OUTPUT,
+            Self::FileExists { .. } => FILE_EXISTS,
             Self::Comparison { .. } => COMPARISON,
         }
     }
@@ -160,6 +171,7 @@ impl Classify for CliError {
             Self::NoSuchPath { path, .. }
             | Self::UnusablePath { path, .. }
             | Self::NotAVector { path, .. }
+            | Self::FileExists { path, .. }
             | Self::NotConfirmed { target: path, .. } => {
                 Context::new().with("path", path.display().to_string())
             }
@@ -185,6 +197,7 @@ impl Classify for CliError {
             | Self::InvalidEntry { location, .. }
             | Self::NoSuchEntry { location, .. }
             | Self::NotConfirmed { location, .. }
+            | Self::FileExists { location, .. }
             | Self::Output { location, .. }
             | Self::Comparison { location, .. } => Some(location),
         }

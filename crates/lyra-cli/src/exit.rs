@@ -129,6 +129,7 @@ const TABLE: &[(Exit, &[&str])] = &[
         &[
             "backup.locked",
             "backup.target_in_use",
+            "cli.file_exists",
             "host.concurrency",
             "memstore.already_exists",
             "memstore.busy",

@@ -1,5 +1,6 @@
 //! Ctrl-C ends the command with exit code 130 and nothing half-done.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -12,14 +13,17 @@ use crate::exit::Exit;
 
 /// Ends the process on SIGINT and SIGTERM.
 ///
-/// Every operation of the crates survives `kill -9`, so there is nothing to
-/// wind up but a temporary directory or file that is ours alone.
+/// Every operation of the crates survives `kill -9`, so there is nothing that
+/// must be wound up; but what can be is, so that nothing lies around until
+/// the next run sweeps it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Interrupt(Arc<State>);
 
 #[derive(Debug, Default)]
 struct State {
     came: AtomicBool,
+    /// Whether the main thread is in work that it can break off by itself.
+    winding_down: AtomicBool,
     scratch: Mutex<Option<PathBuf>>,
     /// Whether the main thread stands still.
     still: Mutex<bool>,
@@ -27,7 +31,7 @@ struct State {
 }
 
 /// How long an interrupt waits for the main thread to stand still, before it
-/// removes its directory all the same.
+/// ends the process all the same.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Interrupt {
@@ -54,6 +58,25 @@ impl Interrupt {
         *self.0.scratch.lock().unwrap_or_else(PoisonError::into_inner) = Some(path);
     }
 
+    /// Runs `work` that asks [`flow`](Self::flow) now and then. When an
+    /// interrupt comes it has a moment to break off and to tidy up.
+    pub(crate) fn winding_down<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.0.winding_down.store(true, Ordering::Release);
+        let done = work();
+        self.give_way();
+        self.0.winding_down.store(false, Ordering::Release);
+        done
+    }
+
+    /// Whether the work goes on.
+    pub(crate) fn flow(&self) -> ControlFlow<()> {
+        if self.0.came.load(Ordering::Acquire) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+
     /// Stands still until the end of the process where an interrupt came, and
     /// does nothing otherwise.
     pub(crate) fn give_way(&self) {
@@ -69,10 +92,18 @@ impl State {
     fn end(&self) {
         self.came.store(true, Ordering::Release);
         let path = self.scratch.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if self.winding_down.load(Ordering::Acquire) {
+            self.wait_for_stillness();
+        }
         if let Some(path) = path {
             self.remove(&path);
         }
         std::process::exit(Exit::Interrupted.into());
+    }
+
+    fn wait_for_stillness(&self) {
+        let still = self.still.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = self.stilled.wait_timeout_while(still, PATIENCE, |still| !*still);
     }
 
     /// Where it cannot be removed, nobody is left to be told.
@@ -81,8 +112,7 @@ impl State {
             let _ = std::fs::remove_file(path);
             return;
         }
-        let still = self.still.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = self.stilled.wait_timeout_while(still, PATIENCE, |still| !*still);
+        self.wait_for_stillness();
         // Other threads may still be putting files into it.
         for _ in 0..100 {
             if std::fs::remove_dir_all(path).is_ok() {

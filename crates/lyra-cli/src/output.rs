@@ -4,6 +4,7 @@ pub(crate) mod progress;
 pub(crate) mod table;
 pub(crate) mod units;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, IsTerminal as _, Write};
 
@@ -58,7 +59,7 @@ impl Output {
         human: impl FnOnce(&T) -> String,
     ) -> Result<()> {
         let text = match self.format {
-            Format::Human => human(document),
+            Format::Human => harmless(&human(document)).into_owned(),
             Format::Json if io::stdout().is_terminal() => {
                 json(serde_json::to_string_pretty(document))?
             }
@@ -95,7 +96,8 @@ impl Output {
     pub(crate) fn step(self, text: impl fmt::Display) -> Result<()> {
         match self.format {
             Format::Human => {
-                self.payload(|stdout| told_all(writeln!(stdout, "{text}"))).map(|_| ())
+                let text = text.to_string();
+                self.payload(|stdout| told_all(writeln!(stdout, "{}", harmless(&text)))).map(|_| ())
             }
             Format::Json => Ok(()),
         }
@@ -106,6 +108,12 @@ impl Output {
         if self.verbosity >= Verbosity::Normal {
             told(&text);
         }
+    }
+
+    /// A line that the result is not understood without, as the name of what
+    /// was left out; said also to those who want it quiet.
+    pub(crate) fn warn(self, text: impl fmt::Display) {
+        told(&text);
     }
 
     /// A line for those who asked for more.
@@ -140,8 +148,7 @@ impl Output {
 
     /// What failed, its context, its causes and what to do.
     pub(crate) fn failure(self, error: &Error) {
-        let (red, plain) = if self.colour { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
-        let headline = format!("{red}error:{plain} {error} [{}]", error.code());
+        let headline = format!("error: {error} [{}]", error.code());
         if self.format == Format::Json {
             told(&headline);
             // Nobody is left to tell if this fails, too.
@@ -150,15 +157,19 @@ impl Output {
         }
         let mut text = headline;
         for (key, value) in error.context().iter() {
-            text += &format!("\n  {key}: {value}");
+            text += &format!("\n  {}: {value}", harmless(key));
         }
         for cause in error.causes() {
-            text += &format!("\n  caused by: {}", cause.to_string().replace('\n', " "));
+            let cause = cause.to_string().replace('\n', " ");
+            text += &format!("\n  caused by: {cause}");
         }
         if self.verbosity >= Verbosity::Verbose {
             text += &format!("\n  at: {}:{}", error.location().file(), error.location().line());
         }
-        told(&format!("{text}\n  hint: {}", error.code().hint()));
+        let text = format!("{text}\n  hint: {}", error.code().hint());
+        let (red, plain) = if self.colour { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
+        let painted = harmless(&text).replacen("error:", &format!("{red}error:{plain}"), 1);
+        let _ = writeln!(io::stderr().lock(), "{painted}");
     }
 }
 
@@ -199,7 +210,33 @@ fn told_all<T>(written: io::Result<T>) -> Result<T> {
 
 /// Nobody is left to tell when stderr is gone, so that is no failure.
 fn told(text: &dyn fmt::Display) {
+    let text = text.to_string();
     let mut stderr = io::stderr().lock();
-    let _ = writeln!(stderr, "{text}");
+    let _ = writeln!(stderr, "{}", harmless(&text));
     let _ = stderr.flush();
+}
+
+/// What a person reads, without the control characters that an entry or the
+/// name of a file may hold: a terminal would obey them.
+fn harmless(text: &str) -> Cow<'_, str> {
+    let obeyed = |c: char| c.is_control() && c != '\n' && c != '\t';
+    if !text.contains(obeyed) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if obeyed(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    Cow::Owned(shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_obeys_nothing_of_what_is_shown() {
+        assert_eq!(harmless("a\tb\nü"), "a\tb\nü");
+        assert_eq!(harmless("\x1b[2Jgone\r\u{9b}1m"), "\\u{1b}[2Jgone\\r\\u{9b}1m");
+    }
 }

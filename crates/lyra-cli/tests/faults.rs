@@ -198,6 +198,26 @@ fn ctrl_c_ends_with_130_and_nothing_half_done() {
 }
 
 #[test]
+fn ctrl_c_takes_a_half_made_backup_along() {
+    let place = Place::new();
+    // What does not compress keeps the highest level busy for seconds.
+    place.write("memory/noise", noise(24 << 20));
+    let mut create = place.command("backup create --level 19").spawn().unwrap();
+    let partial = |place: &Place| {
+        let names = place.join("backups").read_dir().into_iter().flatten().flatten();
+        names.filter(|item| item.file_name().to_string_lossy().contains("partial")).count()
+    };
+    while partial(&place) == 0 {
+        assert!(create.try_wait().unwrap().is_none(), "it ended before it began");
+        std::thread::yield_now();
+    }
+    tell(&create, "-INT");
+    assert_eq!(create.wait().unwrap().code(), Some(130));
+    assert_eq!(partial(&place), 0, "{:?}", place.names("backups"));
+    assert_eq!(place.json("backup list")["backups"], serde_json::json!([]));
+}
+
+#[test]
 fn ctrl_c_takes_the_temporary_directory_of_the_tour_along() {
     let place = Place::new();
     let text: String = (0..5_000).map(|i| format!("# Heading {i}\n\nText {i}.\n\n")).collect();

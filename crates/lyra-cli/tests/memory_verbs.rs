@@ -114,8 +114,8 @@ fn what_is_exported_is_imported_identical() {
         let identical = place.json(&format!("{again} {copy}"));
         assert_eq!((&identical["added"], &identical["identical"]), (&json!(0), &json!(3)));
     }
-    let exists = place.fails("memory export --output out.jsonl", 1);
-    assert_eq!(exists["code"], "cli.output");
+    let exists = place.fails("memory export --output out.jsonl", 5);
+    assert_eq!(exists["code"], "cli.file_exists");
     assert_eq!(std::fs::read_to_string(place.join("out.jsonl")).unwrap(), lines);
     place.fails("memory export --output nowhere/out.jsonl", 1);
     assert!(place.names(".").iter().all(|name| !name.starts_with('.')), "{:?}", place.names("."));

@@ -32,11 +32,14 @@ fn every_command_prints_the_document_that_the_readme_describes() {
         ("backup list", "backup list"),
         ("backup validate", "backup validate NAME"),
         ("backup restore --dry-run", "backup restore NAME --target t --dry-run"),
-        ("backup restore", "backup restore NAME --target t"),
+        ("backup restore", "backup restore NAME --target t --yes"),
+        ("backup rollback", "backup rollback --target t"),
+        ("backup discard-previous", "backup discard-previous --target t"),
         ("backup prune", "backup prune --dry-run"),
         ("doctor", "doctor"),
         ("tour", "tour --from in.md"),
     ];
+    place.write("t/before.txt", "before");
     let readme = readme_keys();
     let mut name = String::new();
     for (row, command) in documents {
@@ -194,6 +197,36 @@ fn a_restore_over_something_asks_and_without_a_terminal_refuses() {
     assert_eq!(place.json("memory count")["count"], 1);
     let previous = done["previous"].as_str().unwrap();
     assert_eq!(place.json(&format!("memory count --store {previous}"))["count"], 2);
+}
+
+#[test]
+fn what_a_restore_replaced_can_be_brought_back_or_let_go() {
+    let place = Place::new();
+    place.done("memory add --content first");
+    let name = place.json("backup create")["name"].as_str().unwrap().to_owned();
+    place.done("memory add --content second");
+    let restored = place.run(&format!("backup restore {name} --target memory --yes"));
+    assert!(restored.stdout.contains("lyra backup rollback"), "{}", restored.stdout);
+    assert_eq!(place.json("memory count")["count"], 1);
+    place.done("backup rollback --target memory");
+    assert_eq!(place.json("memory count")["count"], 2);
+    place.done("backup discard-previous --target memory");
+    let gone = place.fails("backup rollback --target memory", 3);
+    assert_eq!(gone["code"], "backup.no_previous");
+}
+
+#[test]
+fn links_that_lead_outside_are_told_and_restored_when_that_is_allowed() {
+    let place = Place::new();
+    place.write("source/file.txt", "text");
+    std::os::unix::fs::symlink("/etc/hostname", place.join("source/link")).unwrap();
+    let created = place.run("backup create --source source");
+    assert!(created.stderr.contains("link") && created.code == 0, "{}", created.stderr);
+    let name = created.stdout.lines().next().unwrap().to_owned();
+    let refused = place.fails(&format!("backup restore {name} --target t"), 4);
+    assert_eq!(refused["code"], "backup.unsafe_member");
+    place.done(&format!("backup restore {name} --target t --allow-external-symlinks"));
+    assert!(place.join("t/link").is_symlink());
 }
 
 #[test]

@@ -255,8 +255,10 @@ impl FromStr for Filter {
                 rest.strip_prefix(sign).map(|value| (key.trim(), operator, value.trim()))
             })
         });
+        // `a>>3` and `a<>1` are slips, and would quietly match nothing.
+        let slip = |value: &str| value.is_empty() || value.starts_with(['=', '<', '>', '!']);
         match split {
-            Some((key, operator, value)) if !key.is_empty() => {
+            Some((key, operator, value)) if !key.is_empty() && !slip(value) => {
                 let filter = Self(Node::Compare {
                     key: key.to_owned(),
                     operator,
@@ -280,21 +282,25 @@ impl MetadataValue {
         if let Some(quoted) = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
             return quoted.into();
         }
-        let number = || text.parse::<f64>().ok().filter(|_| looks_like_a_number(text));
+        // Whatever is typed as digits alone and would not come back the same,
+        // such as 007 or a number of 20 digits, is a name and no number.
+        let integer = text.parse::<i64>().ok().filter(|number| number.to_string() == text);
+        let float = || text.parse::<f64>().ok().filter(|_| looks_like_a_float(text));
         match text {
             "true" => true.into(),
             "false" => false.into(),
-            _ => match text.parse::<i64>() {
-                Ok(integer) => integer.into(),
-                Err(_) => number().map_or_else(|| text.into(), Self::from),
+            _ => match integer {
+                Some(integer) => integer.into(),
+                None => float().map_or_else(|| text.into(), Self::from),
             },
         }
     }
 }
 
 /// Rust also reads "nan" and "infinity", which are words to a person.
-fn looks_like_a_number(text: &str) -> bool {
+fn looks_like_a_float(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b))
+        && text.contains(['.', 'e', 'E'])
 }
 
 fn is_finite(value: &MetadataValue) -> bool {
@@ -441,7 +447,9 @@ mod tests {
         assert_eq!(read("zip=\"0042\""), Filter::eq("zip", "0042"));
         assert_eq!(read("done=false"), Filter::eq("done", false));
         assert_eq!(read("word=nan"), Filter::eq("word", "nan"));
-        for bad in ["", "year", "=1", "!x"] {
+        assert_eq!(read("agent=007"), Filter::eq("agent", "007"));
+        assert_eq!(read("n=18446744073709551616"), Filter::eq("n", "18446744073709551616"));
+        for bad in ["", "year", "=1", "!x", "a>>3", "a<>1", "a==1", "a>="] {
             assert!(bad.parse::<Filter>().is_err(), "{bad}");
         }
     }

@@ -25,8 +25,15 @@ pub(crate) enum BackupVerb {
     /// Put a backup in the place of a directory, which until then stays what it was
     ///
     /// Into a directory that exists it asks first; where there is no terminal it refuses with exit
-    /// code 2 unless --yes is given. The tree that was there is kept beside the target.
+    /// code 2 unless --yes is given. The tree that was there is kept beside the target until the
+    /// next restore to it; `lyra backup rollback` brings it back.
     Restore(RestoreArgs),
+    /// Bring back the directory that the last restore replaced
+    ///
+    /// Rolling back twice is where it began.
+    Rollback(TargetArgs),
+    /// Delete the directory that the last restore replaced, for good
+    DiscardPrevious(TargetArgs),
     /// Delete the backups that the retention policy does not keep
     Prune(PruneArgs),
 }
@@ -42,7 +49,7 @@ pub(crate) struct CreateArgs {
     pub(crate) prefix: Option<String>,
 
     /// How hard to compress, 1 to 19 [default: 3]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) level: Option<i32>,
 
     /// The same as --level 1: two thirds of the time for a fiftieth more space
@@ -76,11 +83,22 @@ pub(crate) struct RestoreArgs {
     /// Do not ask before an existing directory is replaced
     #[arg(long, short)]
     pub(crate) yes: bool,
+
+    /// Also restore links that may lead outside the target
+    #[arg(long)]
+    pub(crate) allow_external_symlinks: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TargetArgs {
+    /// The directory that was restored to
+    #[arg(long, value_name = "DIR")]
+    pub(crate) target: PathBuf,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct PruneArgs {
-    /// Which backups: those whose names begin with this [default: lyra]
+    /// Which backups: those that were created with this prefix [default: lyra]
     #[arg(long, value_name = "PREFIX")]
     pub(crate) prefix: Option<String>,
 

@@ -144,7 +144,7 @@ pub(crate) struct FieldArgs {
     pub(crate) tags: Vec<String>,
 
     /// How much it matters, 1 to 10
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) significance: Option<i64>,
 
     /// A named value: an integer, a number, true or false, else text; can be repeated

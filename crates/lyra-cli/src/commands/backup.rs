@@ -2,7 +2,6 @@ mod list;
 mod prune;
 mod restore;
 
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
@@ -28,6 +27,8 @@ pub(crate) fn run(args: BackupArgs, context: &Context) -> Result<Exit> {
         BackupVerb::List => list::run(&place),
         BackupVerb::Validate(args) => validate(&args.name, &place),
         BackupVerb::Restore(args) => restore::run(&args, &place),
+        BackupVerb::Rollback(args) => restore::rollback(&args, &place),
+        BackupVerb::DiscardPrevious(args) => restore::discard_previous(&args, &place),
         BackupVerb::Prune(args) => prune::run(&args, &place),
     }
 }
@@ -72,25 +73,31 @@ impl Place<'_> {
 
 fn create(args: CreateArgs, place: &Place<'_>) -> Result<Exit> {
     let manager = place.manager_to_create(&args)?;
-    let mut options = observed(place.output());
+    let mut options = observed(place.context);
     for pair in args.metadata {
         options = options.with_metadata(pair.key, pair.value);
     }
-    let report = manager.create_blocking(options)?;
+    let report = place.context.interrupt.winding_down(|| manager.create_blocking(options))?;
     for path in &report.changed {
-        place.output().note(format_args!("changed while it was read: {}", path.display()));
+        place.output().warn(format_args!("changed while it was read: {}", path.display()));
     }
     for DatabaseNote { path, reason, .. } in &report.sqlite_unchecked {
         place.output().detail(format_args!("stored unchecked: {}: {reason}", path.display()));
     }
     for DatabaseNote { path, reason, .. } in &report.sqlite_unsnapshotted {
-        place.output().note(format_args!("copied as a plain file: {}: {reason}", path.display()));
+        place.output().warn(format_args!("copied as a plain file: {}: {reason}", path.display()));
     }
     for skipped in &report.skipped {
-        place.output().detail(format_args!(
+        place.output().warn(format_args!(
             "left out: {}: {}",
             skipped.path.display(),
             skipped.reason
+        ));
+    }
+    for path in &report.external_symlinks {
+        place.output().note(format_args!(
+            "a link that may lead outside: {}; a restore needs --allow-external-symlinks",
+            path.display()
         ));
     }
     place.output().result(&created(&report), |_| {
@@ -108,14 +115,15 @@ fn create(args: CreateArgs, place: &Place<'_>) -> Result<Exit> {
 }
 
 /// Options that show a bar while the backup is made and read back.
-fn observed(output: Output) -> CreateOptions {
+fn observed(context: &Context) -> CreateOptions {
+    let (output, interrupt) = (context.output, context.interrupt.clone());
     let bars = Mutex::new((output.bytes_bar("backing up"), output.bytes_bar("verifying")));
     CreateOptions::default().with_progress(move |progress| {
         if let Ok(mut bars) = bars.lock() {
             let bar = if progress.phase == Phase::Verify { &mut bars.1 } else { &mut bars.0 };
             bar.set(progress.bytes_done, Some(progress.bytes_total));
         }
-        ControlFlow::Continue(())
+        interrupt.flow()
     })
 }
 

@@ -93,9 +93,16 @@ impl<'a> Tour<'a> {
         options.folder_sorts = vec![FileSort::Markdown];
         let paths = [texts.root().to_owned()];
         let report = import(&self.journal, &paths, &options, &mut |_| interrupt.give_way())?;
-        if report.files == 0 {
+        if report.added == 0 {
             let path = texts.root().join("*.md");
             return Err(NoSuchPathSnafu { path }.build().into());
+        }
+        for fault in &report.faults {
+            self.context.output.warn(format_args!(
+                "left out: {}: {}",
+                fault.file.display(),
+                fault.fault
+            ));
         }
         let count = self.journal.count()?;
         ensure(count == report.added && count > 0, || {
@@ -104,9 +111,13 @@ impl<'a> Tour<'a> {
         self.done(
             "import",
             format!(
-                "{} of {}, each validated",
+                "{} of {}, each validated{}",
                 units::entries(report.added),
-                units::count(report.files, "file")
+                units::count(report.files - report.skipped_files, "file"),
+                match report.skipped_files {
+                    0 => String::new(),
+                    skipped => format!("; {} left out", units::count(skipped, "file")),
+                }
             ),
             json!({ "files": report.files, "entries": report.added }),
             started.elapsed(),
@@ -183,6 +194,8 @@ impl<'a> Tour<'a> {
         let writer = Writer::start(&self.store)?;
         let first = writer.wait_for(3)?;
         let before = contents([&self.journal, &self.facts])?;
+        // So that the backup holds at least one transaction that came later.
+        writer.wait_for(writer.committed() + 2)?;
         let report = self.backups.create_blocking(CreateOptions::default())?;
         let during = writer.committed().saturating_sub(first);
         let committed = writer.stop()?;

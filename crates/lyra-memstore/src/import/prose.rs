@@ -64,8 +64,9 @@ struct Section {
     text: String,
 }
 
-/// Splits at ATX headings outside of fenced code; a section without text
-/// below its heading is left out.
+/// Splits at ATX headings outside of fenced code. A heading with nothing below
+/// it is a section when it is all that is said, and none when it only leads
+/// to smaller headings.
 fn sections(text: &str) -> Vec<Section> {
     let mut sections = Vec::new();
     let mut titles: Vec<(usize, &str)> = Vec::new();
@@ -80,7 +81,8 @@ fn sections(text: &str) -> Vec<Section> {
             _ => {}
         }
         if let Some((level, title)) = heading(line).filter(|_| fence.is_none()) {
-            if has_text {
+            let above = titles.last().map_or(0, |&(above, _)| above);
+            if has_text || (above > 0 && level <= above) {
                 sections.push(current);
             }
             titles.retain(|&(above, _)| above < level);
@@ -94,7 +96,7 @@ fn sections(text: &str) -> Vec<Section> {
         current.text.push_str(line);
         current.text.push('\n');
     }
-    if has_text {
+    if has_text || !titles.is_empty() {
         sections.push(current);
     }
     sections
@@ -196,6 +198,13 @@ mod tests {
     }
 
     #[test]
+    fn a_heading_that_is_all_that_is_said_is_kept() {
+        let titles = |text: &str| sections(text).into_iter().map(|s| s.title).collect::<Vec<_>>();
+        assert_eq!(titles("# Buy milk\n"), ["Buy milk"]);
+        assert_eq!(titles("# List\n## a\n## b\n# Next\n"), ["List › a", "List › b", "Next"]);
+    }
+
+    #[test]
     fn what_looks_like_a_heading_but_is_none_stays_text() {
         for line in ["#tag", "####### seven", "#", "# ", " # indented"] {
             assert_eq!(heading(line), None, "{line}");
@@ -224,6 +233,6 @@ mod tests {
     #[test]
     fn blank_text_gives_nothing() {
         assert!(parts_of(" \n\n \n").is_empty());
-        assert!(sections("# A\n\n# B\n").is_empty());
+        assert!(sections("\n\n").is_empty());
     }
 }

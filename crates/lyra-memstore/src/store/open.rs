@@ -108,7 +108,9 @@ impl MemoryStoreBuilder {
     /// what a creation leaves that was killed early.
     fn check_there(&self) -> Result<(), MemoryError> {
         let path = &self.directory;
-        ensure!(path.exists(), NoStoreSnafu { path });
+        // What may not be looked at is not absent.
+        let there = path.try_exists().context(IoSnafu { path, operation: "look at" })?;
+        ensure!(there, NoStoreSnafu { path });
         let database = path.join(DATABASE_NAME);
         recognise(path, &database)?;
         ensure!(database.exists(), NoStoreSnafu { path });

@@ -3,13 +3,16 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Mutex;
 
-use lyra::backup::{Progress, RestoreDiff};
+use lyra::backup::{
+    BackupManager, Progress, Restore, RestoreDiff, discard_previous_blocking, rollback_blocking,
+};
 use lyra::errors::Result;
 use serde_json::json;
 use snafu::ResultExt as _;
 
 use super::Place;
-use crate::args::backup::RestoreArgs;
+use crate::args::backup::{RestoreArgs, TargetArgs};
+use crate::commands::Context;
 use crate::error::{NotConfirmedSnafu, UnusablePathSnafu};
 use crate::exit::Exit;
 use crate::output::Output;
@@ -20,12 +23,9 @@ pub(super) fn run(args: &RestoreArgs, place: &Place<'_>) -> Result<Exit> {
         return dry_run(args, place);
     }
     confirm(args, place.output())?;
-    let report = place
-        .manager()?
-        .restore(&args.name)
-        .to(&args.target)
-        .with_progress(observer(place.output(), "restoring"))
-        .run_blocking()?;
+    let manager = place.manager()?;
+    let restore = described(args, &manager).with_progress(observer(place.context, "restoring"));
+    let report = place.context.interrupt.winding_down(|| restore.run_blocking())?;
     let document = json!({
         "name": report.name,
         "target": units::path(&report.target),
@@ -47,7 +47,11 @@ pub(super) fn run(args: &RestoreArgs, place: &Place<'_>) -> Result<Exit> {
             units::time(report.took)
         );
         if let Some(previous) = &report.previous {
-            text += &format!("\nwhat was there is kept as {}", previous.display());
+            text += &format!(
+                "\nwhat was there is kept as {} until the next restore;\n`lyra backup rollback` \
+                 with the same --target brings it back",
+                previous.display()
+            );
         }
         text
     })?;
@@ -55,12 +59,9 @@ pub(super) fn run(args: &RestoreArgs, place: &Place<'_>) -> Result<Exit> {
 }
 
 fn dry_run(args: &RestoreArgs, place: &Place<'_>) -> Result<Exit> {
-    let plan = place
-        .manager()?
-        .restore(&args.name)
-        .to(&args.target)
-        .with_progress(observer(place.output(), "checking"))
-        .dry_run_blocking()?;
+    let manager = place.manager()?;
+    let restore = described(args, &manager).with_progress(observer(place.context, "checking"));
+    let plan = restore.dry_run_blocking()?;
     let RestoreDiff { added, changed, deleted, unchanged, .. } = &plan.diff;
     let document = json!({
         "name": plan.name,
@@ -97,6 +98,31 @@ fn dry_run(args: &RestoreArgs, place: &Place<'_>) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
+fn described<'a>(args: &RestoreArgs, manager: &'a BackupManager) -> Restore<'a> {
+    let restore = manager.restore(&args.name).to(&args.target);
+    if args.allow_external_symlinks { restore.allow_external_symlinks() } else { restore }
+}
+
+/// Exchanges the target with what the last restore replaced.
+pub(super) fn rollback(args: &TargetArgs, place: &Place<'_>) -> Result<Exit> {
+    rollback_blocking(&args.target)?;
+    let document = json!({ "target": units::path(&args.target), "rolled_back": true });
+    place.output().result(&document, |_| {
+        format!("{} is again what it was before the restore", args.target.display())
+    })?;
+    Ok(Exit::Done)
+}
+
+/// Deletes what the last restore replaced.
+pub(super) fn discard_previous(args: &TargetArgs, place: &Place<'_>) -> Result<Exit> {
+    discard_previous_blocking(&args.target)?;
+    let document = json!({ "target": units::path(&args.target), "discarded": true });
+    place.output().result(&document, |_| {
+        format!("what {} was before the restore is deleted", args.target.display())
+    })?;
+    Ok(Exit::Done)
+}
+
 /// A directory that holds something is replaced only when somebody said so.
 fn confirm(args: &RestoreArgs, output: Output) -> Result<()> {
     if args.yes || is_free(&args.target) {
@@ -112,6 +138,7 @@ fn confirm(args: &RestoreArgs, output: Output) -> Result<()> {
         if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
             return Ok(());
         }
+        output.note(format_args!("{} is left as it is", args.target.display()));
     }
     Err(NotConfirmedSnafu { target: &args.target }.build().into())
 }
@@ -122,14 +149,15 @@ fn is_free(target: &Path) -> bool {
 }
 
 fn observer(
-    output: Output,
+    context: &Context,
     what: &'static str,
 ) -> impl Fn(&Progress<'_>) -> ControlFlow<()> + Send + Sync + 'static {
-    let bar = Mutex::new(output.bytes_bar(what));
+    let interrupt = context.interrupt.clone();
+    let bar = Mutex::new(context.output.bytes_bar(what));
     move |progress| {
         if let Ok(mut bar) = bar.lock() {
             bar.set(progress.bytes_done, Some(progress.bytes_total));
         }
-        ControlFlow::Continue(())
+        interrupt.flow()
     }
 }

@@ -16,7 +16,7 @@ use crate::output::{Output, units};
 
 pub(super) fn run(args: &ImportArgs, place: &Place, context: &Context) -> Result<Exit> {
     // Looked at first, so that a typing error does not leave an empty store.
-    if let Some(path) = args.paths.iter().find(|path| !path.exists()) {
+    if let Some(path) = args.paths.iter().find(|path| is_absent(path)) {
         return Err(NoSuchPathSnafu { path }.build().into());
     }
     let started = Instant::now();
@@ -50,6 +50,11 @@ pub(super) fn run(args: &ImportArgs, place: &Place, context: &Context) -> Result
     });
     context.output.result(&document, |_| summary(&report, total, took))?;
     Ok(exit(&report))
+}
+
+/// What may not be looked at is not absent; the import says why it fails.
+fn is_absent(path: &Path) -> bool {
+    matches!(path.try_exists(), Ok(false))
 }
 
 /// The import itself; the tour comes through here, too.
@@ -96,11 +101,11 @@ fn fault(at: &ImportFault) -> Value {
 
 fn tell_what_is_wrong(report: &ImportReport, context: &Context) {
     for ImportFault { file, line, fault, .. } in &report.faults {
-        context.output.note(format_args!("{}: {fault} [{}]", place(file, *line), fault.code));
+        context.output.warn(format_args!("{}: {fault} [{}]", place(file, *line), fault.code));
     }
     for ImportConflict { file, line, id, .. } in &report.conflicts {
         let place = place(file, *line);
-        context.output.note(format_args!("{place}: {id} is the id of another entry already"));
+        context.output.warn(format_args!("{place}: {id} is the id of another entry already"));
     }
 }
 

@@ -4,12 +4,12 @@ use std::path::Path;
 use lyra::errors::Result;
 use lyra::memstore::{Collection, Entry, Filter, Hit, List, Query};
 use serde_json::{Value, json};
-use snafu::ResultExt as _;
+use snafu::{ResultExt as _, ensure};
 
 use super::{Context, Place, read_vector, shown};
 use crate::args::Format;
 use crate::args::memory::{ExportArgs, FilterArgs, GetArgs, ListArgs, SearchArgs};
-use crate::error::{NoSuchEntrySnafu, OutputSnafu, UnusablePathSnafu};
+use crate::error::{FileExistsSnafu, NoSuchEntrySnafu, OutputSnafu, UnusablePathSnafu};
 use crate::exit::Exit;
 use crate::output::table::{pairs, preview, table};
 use crate::output::units;
@@ -142,6 +142,7 @@ pub(super) fn export(args: &ExportArgs, place: &Place, context: &Context) -> Res
 
 /// The file is there whole or not at all, and never in the place of another.
 fn export_file(collection: &Collection, path: &Path, context: &Context) -> Result<u64> {
+    ensure!(path.symlink_metadata().is_err(), FileExistsSnafu { path });
     let dir = match path.parent() {
         Some(dir) if !dir.as_os_str().is_empty() => dir,
         _ => Path::new("."),
@@ -153,11 +154,12 @@ fn export_file(collection: &Collection, path: &Path, context: &Context) -> Resul
     context.interrupt.removes(partial.path().to_path_buf());
     let mut file = BufWriter::new(partial.as_file_mut());
     let count = collection.export(&mut file)?;
-    file.flush().context(OutputSnafu)?;
+    let failed = UnusablePathSnafu { path };
+    file.flush().context(failed)?;
     drop(file);
-    partial.as_file().sync_all().context(OutputSnafu)?;
-    partial.persist_noclobber(path).map_err(|error| error.error).context(OutputSnafu)?;
-    std::fs::File::open(dir).and_then(|dir| dir.sync_all()).context(OutputSnafu)?;
+    partial.as_file().sync_all().context(failed)?;
+    partial.persist_noclobber(path).map_err(|error| error.error).context(failed)?;
+    std::fs::File::open(dir).and_then(|dir| dir.sync_all()).context(failed)?;
     Ok(count)
 }
 
