@@ -14,7 +14,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use crate::error::{IoAt as _, Result};
+use crate::error::{IoAt as _, Result, shown};
 use crate::mounts::mount_in;
 
 /// Makes the names in `dir` durable.
@@ -126,7 +126,7 @@ pub(crate) fn check_removable(path: &Path) -> Result<()> {
 }
 
 fn mounted(point: &Path) -> io::Error {
-    let text = format!("something is mounted at {}; unmount it first", point.display());
+    let text = format!("something is mounted at {}; unmount it first", shown(point.display()));
     io::Error::new(io::ErrorKind::ResourceBusy, text)
 }
 

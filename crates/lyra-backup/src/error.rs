@@ -1,5 +1,6 @@
 //! What can go wrong, and the code each failure carries.
 
+use std::fmt::{self, Write as _};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -72,7 +73,8 @@ pub const CODES: &[Code] = &[
 #[non_exhaustive]
 pub enum BackupError {
     /// No archive of that name lies in the backup directory.
-    #[snafu(display("no backup named {name} in {}", dir.display()))]
+    #[non_exhaustive]
+    #[snafu(display("no backup named {} in {}", shown(name), shown(dir.display())))]
     NotFound {
         /// The name that was asked for.
         name: String,
@@ -84,7 +86,8 @@ pub enum BackupError {
     },
 
     /// The directory to back up does not exist or is not a directory.
-    #[snafu(display("the source {} {reason}", path.display()))]
+    #[non_exhaustive]
+    #[snafu(display("the source {} {}", shown(path.display()), shown(reason)))]
     Source {
         /// The source as it was given.
         path: PathBuf,
@@ -96,7 +99,8 @@ pub enum BackupError {
     },
 
     /// An argument can't be used; nothing was touched.
-    #[snafu(display("{what} {reason}"))]
+    #[non_exhaustive]
+    #[snafu(display("{} {}", shown(what), shown(reason)))]
     InvalidArgument {
         /// The argument.
         what: String,
@@ -108,6 +112,7 @@ pub enum BackupError {
     },
 
     /// The retention policy would keep nothing.
+    #[non_exhaustive]
     #[snafu(display("the retention policy keeps nothing: zero days and zero last backups"))]
     EmptyPolicy {
         /// Where it was raised.
@@ -116,7 +121,8 @@ pub enum BackupError {
     },
 
     /// The archive is not, to the last byte, what was written.
-    #[snafu(display("{} is damaged: {detail}", archive.display()))]
+    #[non_exhaustive]
+    #[snafu(display("{} is damaged: {}", shown(archive.display()), shown(detail)))]
     Corrupt {
         /// The archive.
         archive: PathBuf,
@@ -128,7 +134,12 @@ pub enum BackupError {
     },
 
     /// The archive was written by a later version in a way this one can't read.
-    #[snafu(display("{} needs a newer version of this program: {needs}", archive.display()))]
+    #[non_exhaustive]
+    #[snafu(display(
+        "{} needs a newer version of this program: {}",
+        shown(archive.display()),
+        shown(needs)
+    ))]
     NewerFormat {
         /// The archive.
         archive: PathBuf,
@@ -140,7 +151,13 @@ pub enum BackupError {
     },
 
     /// A member would reach outside the target, or is of a kind that is never restored.
-    #[snafu(display("{} holds an unsafe member {member}: {reason}", archive.display()))]
+    #[non_exhaustive]
+    #[snafu(display(
+        "{} holds an unsafe member {}: {}",
+        shown(archive.display()),
+        shown(member),
+        shown(reason)
+    ))]
     UnsafeMember {
         /// The archive.
         archive: PathBuf,
@@ -154,7 +171,8 @@ pub enum BackupError {
     },
 
     /// The target can't be exchanged: it is a file, a mount point, or overlaps the backups.
-    #[snafu(display("can't restore to {}: {reason}", path.display()))]
+    #[non_exhaustive]
+    #[snafu(display("can't restore to {}: {}", shown(path.display()), shown(reason)))]
     BadTarget {
         /// The target.
         path: PathBuf,
@@ -166,7 +184,8 @@ pub enum BackupError {
     },
 
     /// A live process holds the store in the target open.
-    #[snafu(display("{} is open in {holder}", path.display()))]
+    #[non_exhaustive]
+    #[snafu(display("{} is open in {}", shown(path.display()), shown(holder)))]
     TargetInUse {
         /// The target.
         path: PathBuf,
@@ -178,7 +197,8 @@ pub enum BackupError {
     },
 
     /// Another operation of this crate is under way on the same directory.
-    #[snafu(display("another operation holds {}", path.display()))]
+    #[non_exhaustive]
+    #[snafu(display("another operation holds {}", shown(path.display())))]
     Locked {
         /// The lock file.
         path: PathBuf,
@@ -188,7 +208,8 @@ pub enum BackupError {
     },
 
     /// There is no previous tree to go back to or to discard.
-    #[snafu(display("no previous tree is kept beside {}", target.display()))]
+    #[non_exhaustive]
+    #[snafu(display("no previous tree is kept beside {}", shown(target.display())))]
     NoPrevious {
         /// The target of the earlier restore.
         target: PathBuf,
@@ -198,7 +219,12 @@ pub enum BackupError {
     },
 
     /// The journal of an interrupted restore can't be read, so nothing is touched.
-    #[snafu(display("the restore journal {} can't be understood: {detail}", path.display()))]
+    #[non_exhaustive]
+    #[snafu(display(
+        "the restore journal {} can't be understood: {}",
+        shown(path.display()),
+        shown(detail)
+    ))]
     Journal {
         /// The journal.
         path: PathBuf,
@@ -210,7 +236,8 @@ pub enum BackupError {
     },
 
     /// The file system has no room.
-    #[snafu(display("no space left for {}: {detail}", path.display()))]
+    #[non_exhaustive]
+    #[snafu(display("no space left for {}: {}", shown(path.display()), shown(detail)))]
     DiskFull {
         /// What was being written.
         path: PathBuf,
@@ -222,7 +249,8 @@ pub enum BackupError {
     },
 
     /// A file of the source can't be read. A backup with a silent hole would be worse.
-    #[snafu(display("can't read {}", path.display()))]
+    #[non_exhaustive]
+    #[snafu(display("can't read {}", shown(path.display())))]
     Unreadable {
         /// The file or directory.
         path: PathBuf,
@@ -234,7 +262,8 @@ pub enum BackupError {
     },
 
     /// The operating system refused an operation.
-    #[snafu(display("can't {operation} {}", path.display()))]
+    #[non_exhaustive]
+    #[snafu(display("can't {operation} {}", shown(path.display())))]
     Io {
         /// A verb: `open`, `rename`, `sync`.
         operation: &'static str,
@@ -248,6 +277,7 @@ pub enum BackupError {
     },
 
     /// The progress callback asked to stop.
+    #[non_exhaustive]
     #[snafu(display("stopped on request"))]
     Cancelled {
         /// Where it was raised.
@@ -308,7 +338,7 @@ impl Classify for BackupError {
     }
 
     fn context(&self) -> Context {
-        let path = |path: &Path| Context::new().with("path", path.display().to_string());
+        let path = |path: &Path| Context::new().with("path", shown(path.display()).to_string());
         match self {
             Self::NotFound { name, dir, .. } => path(dir).with("name", name.clone()),
             Self::Source { path: p, .. }
@@ -382,5 +412,49 @@ pub(crate) fn io_error(source: io::Error, operation: &'static str, path: &Path) 
         DiskFullSnafu { path, detail: source.to_string() }.build()
     } else {
         IoSnafu { operation, path }.into_error(source)
+    }
+}
+
+/// Text from file names and archives, with control characters escaped: a name
+/// may neither move the cursor of whoever reads the message nor begin a line of its own.
+pub(crate) fn shown(text: impl fmt::Display) -> impl fmt::Display {
+    Shown(text)
+}
+
+struct Shown<T>(T);
+
+struct Escaping<'a, 'b>(&'a mut fmt::Formatter<'b>);
+
+impl<T: fmt::Display> fmt::Display for Shown<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(Escaping(f), "{}", self.0)
+    }
+}
+
+impl fmt::Write for Escaping<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for c in text.chars() {
+            if c.is_control() {
+                write!(self.0, "{}", c.escape_default())?;
+            } else {
+                self.0.write_char(c)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_can_not_drive_the_terminal() {
+        let dir = Path::new("a\u{1b}[2Jb\nc \u{9b}\u{e9}");
+        let error = NotFoundSnafu { name: "x\r", dir }.build();
+        let text = "no backup named x\\r in a\\u{1b}[2Jb\\nc \\u{9b}\u{e9}";
+        assert_eq!(error.to_string(), text);
+        let told = error.context().value("path").map(ToString::to_string);
+        assert!(!told.unwrap().contains('\u{1b}'));
     }
 }

@@ -93,7 +93,7 @@ mod imp {
     use snafu::IntoError as _;
 
     use super::{Check, Snapshot};
-    use crate::error::{DiskFullSnafu, IoAt as _, Result, UnreadableSnafu};
+    use crate::error::{DiskFullSnafu, IoAt as _, Result, UnreadableSnafu, shown};
 
     /// How long a writer of a rollback-journal database may keep a backup waiting.
     const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -114,7 +114,7 @@ mod imp {
                     let _ = fs::remove_file(staging);
                     let text = format!(
                         "another connection or process held a lock on {} for {} seconds ({e})",
-                        source.display(),
+                        shown(source.display()),
                         BUSY_TIMEOUT.as_secs()
                     );
                     let cause = io::Error::new(io::ErrorKind::WouldBlock, text);
