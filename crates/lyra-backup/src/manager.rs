@@ -127,7 +127,8 @@ impl BackupManager {
     /// Removes the backups of this manager's prefix that the retention doesn't keep.
     ///
     /// The newest verified backup always stays, or the newest one where none
-    /// is verified. Files that are not backups are never touched.
+    /// is verified. Files that are not backups are never touched, but for
+    /// sidecars of this crate's whose archive is gone.
     ///
     /// # Errors
     /// `backup.locked` while another prune runs; `backup.io`.

@@ -9,9 +9,10 @@ use crate::error::{EmptyPolicySnafu, IoAt as _, Result};
 use crate::list::{BackupInfo, BackupStatus, list};
 use crate::lock::LockFile;
 use crate::manager::BackupManager;
-use crate::name::{ARCHIVE_SUFFIX, SIDECAR_SUFFIX};
+use crate::name::{ARCHIVE_SUFFIX, SIDECAR_SUFFIX, prefix_of};
 use crate::partial::{TRASH_PREFIX, sweep};
 use crate::retention::{Candidate, Outcome, Soundness};
+use crate::sidecar::Sidecar;
 
 /// Whether to remove, or only to tell what would be removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +87,7 @@ pub(crate) fn prune(manager: &BackupManager, dry_run: DryRun) -> Result<PruneRep
         for backup in report.removed() {
             remove(dir, &backup.name)?;
         }
+        remove_orphans(dir, manager.prefix())?;
         sync_dir(dir)?;
     }
     Ok(report)
@@ -100,6 +102,24 @@ fn candidate(backup: &BackupInfo) -> Candidate {
             BackupStatus::Damaged { .. } => Soundness::Damaged,
         },
     }
+}
+
+/// Sidecars that this crate wrote and whose archive somebody else removed.
+fn remove_orphans(dir: &Path, prefix: &str) -> Result<()> {
+    for entry in fs::read_dir(dir).at("list", dir)? {
+        let file_name = entry.at("list", dir)?.file_name();
+        let Some(name) = file_name.to_str().and_then(|n| n.strip_suffix(SIDECAR_SUFFIX)) else {
+            continue;
+        };
+        let archive = dir.join(format!("{name}{ARCHIVE_SUFFIX}"));
+        if prefix_of(name) == Some(prefix)
+            && fs::symlink_metadata(&archive).is_err_and(|e| e.kind() == io::ErrorKind::NotFound)
+            && Sidecar::read(dir, name).is_some()
+        {
+            remove_if_there(&dir.join(&file_name))?;
+        }
+    }
+    Ok(())
 }
 
 /// The archive leaves the listing in one step, and what a crash leaves of it

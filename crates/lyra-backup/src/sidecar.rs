@@ -90,8 +90,8 @@ impl Sidecar {
         )
     }
 
-    /// The sidecar of `name`, if it is whole and belongs to the archive that lies there now.
-    pub(crate) fn load(dir: &Path, name: &str, archive: &Path) -> Option<Self> {
+    /// The sidecar of `name`, if it is whole, whether or not its archive is there.
+    pub(crate) fn read(dir: &Path, name: &str) -> Option<Self> {
         let path = dir.join(format!("{name}{SIDECAR_SUFFIX}"));
         let metadata = fs::symlink_metadata(&path).ok()?;
         if !metadata.is_file() || metadata.len() > SIDECAR_LIMIT {
@@ -103,13 +103,17 @@ impl Sidecar {
             return None;
         }
         let sidecar: Self = serde_json::from_value(summary).ok()?;
+        (sidecar.name == name).then_some(sidecar)
+    }
+
+    /// The sidecar of `name`, if it is whole and belongs to the archive that lies there now.
+    pub(crate) fn load(dir: &Path, name: &str, archive: &Path) -> Option<Self> {
+        let sidecar = Self::read(dir, name)?;
         let file = File::open(archive).ok()?;
         let len = file.metadata().ok()?.len();
         let mut tail = [0; 32];
         file.read_exact_at(&mut tail, len.checked_sub(32)?).ok()?;
-        let belongs = sidecar.name == name
-            && sidecar.archive_bytes == len
-            && sidecar.tail_digest == Digest(tail);
+        let belongs = sidecar.archive_bytes == len && sidecar.tail_digest == Digest(tail);
         belongs.then_some(sidecar)
     }
 

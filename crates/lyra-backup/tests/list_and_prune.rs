@@ -244,3 +244,32 @@ fn what_a_sweep_can_not_take_stops_no_backup() {
         assert!(!dead.exists() && pipe.exists() && directory.exists() && trash.exists());
     }
 }
+
+#[test]
+fn a_sidecar_without_its_archive_goes_with_the_next_prune() {
+    let place = Place::planted();
+    let made = place.create();
+    let sidecar = made.path.with_file_name(format!("{}.json", made.name));
+    let text = fs::read_to_string(&sidecar).unwrap();
+    let strange = place.backups.join("lyra_20200101T000000.000Z_abcdef.json");
+    fs::write(&strange, &text).unwrap();
+    fs::remove_file(&made.path).unwrap();
+    let other = BackupManager::builder(&place.source, &place.backups).with_prefix("other");
+    other.build().unwrap().prune_blocking(DryRun::No).unwrap();
+    place.manager().prune_blocking(DryRun::Yes).unwrap();
+    assert!(sidecar.exists());
+    place.manager().prune_blocking(DryRun::No).unwrap();
+    assert!(!sidecar.exists() && strange.exists(), "one that tells another name is not ours");
+}
+
+#[test]
+fn a_sidecar_of_other_bytes_does_not_speak_for_an_archive() {
+    let place = Place::planted();
+    let made = place.create();
+    let manager = place.manager();
+    assert!(manager.list().unwrap().backups[0].status.is_verified());
+    let mut bytes = fs::read(&made.path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&made.path, bytes).unwrap();
+    assert_eq!(manager.list().unwrap().backups[0].status, BackupStatus::Unverified);
+}
