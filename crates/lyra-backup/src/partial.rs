@@ -177,4 +177,15 @@ mod tests {
         drop(living);
         assert!(!paths.0.exists() && !paths.1.exists());
     }
+
+    #[test]
+    fn publishing_replaces_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let taken = dir.path().join(format!("{NAME}{ARCHIVE_SUFFIX}"));
+        fs::write(&taken, "theirs").unwrap();
+        let partial = Partial::create(dir.path(), NAME).unwrap();
+        assert!(partial.publish().is_err());
+        assert_eq!(fs::read(&taken).unwrap(), b"theirs");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
 }

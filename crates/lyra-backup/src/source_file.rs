@@ -97,3 +97,26 @@ pub(crate) fn stood_still(before: &Metadata, after: &Metadata) -> bool {
 pub(crate) fn mtime_ns(metadata: &Metadata) -> i64 {
     metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_that_hides_behind_an_old_time_is_seen() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        std::fs::write(&path, "one").unwrap();
+        let file = File::options().write(true).open(&path).unwrap();
+        let before = file.metadata().unwrap();
+        assert!(stood_still(&before, &file.metadata().unwrap()));
+        let started = std::time::Instant::now();
+        // The kernel's clock for files moves in steps of some milliseconds.
+        while stood_still(&before, &file.metadata().unwrap()) {
+            assert!(started.elapsed() < Duration::from_secs(10));
+            std::fs::write(&path, "two").unwrap();
+            file.set_modified(before.modified().unwrap()).unwrap();
+        }
+        assert_eq!(file.metadata().unwrap().modified().unwrap(), before.modified().unwrap());
+    }
+}

@@ -412,3 +412,19 @@ fn directories_keep_what_says_who_may_do_what_in_them() {
     let plan = manager.restore(NAME).to(&place.target).dry_run_blocking().unwrap();
     assert_eq!(plan.diff.changed, [PathBuf::from("open")]);
 }
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn a_snapshot_that_is_no_database_is_not_put_in_place() {
+    let place = Place::new();
+    let mut forge = Forge::new();
+    forge.list_file("memory.db", &[7; 4096]);
+    forge.entries[1]["consistency"] = json!("sqlite-snapshot");
+    forge.push(&member("memory.db", EntryType::Regular, 0o644, MTIME_NS, &[7; 4096]));
+    put(&place, &forge.build());
+    let manager = place.manager();
+    manager.validate_blocking(NAME).unwrap();
+    let restore = manager.restore(NAME).to(&place.target);
+    assert_eq!(code(restore.run_blocking()), "backup.corrupt");
+    assert!(!place.target.exists() && place.siblings().is_empty());
+}
