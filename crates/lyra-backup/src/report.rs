@@ -51,8 +51,8 @@ pub struct CreateReport {
 impl CreateReport {
     /// Whether everything of the source is in the backup as it was at one instant.
     ///
-    /// What is left out by design (the backup directory, the files beside a
-    /// SQLite database, the lock of a live store) doesn't count against it.
+    /// What is left out by design (the backup directory, what restores
+    /// keep beside their target, the files beside a SQLite database, the lock of a live store) doesn't count against it.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.changed.is_empty()
@@ -111,13 +111,19 @@ pub enum SkipReason {
     ReservedName,
     /// `lyra.lock` in the root: the state of a live store's process, not data.
     StoreLock,
+    /// `.{name}.previous-{id}` and the like: what restores keep beside their
+    /// target, when that lies in the source.
+    RestoreSibling,
     /// `-wal`, `-shm` or `-journal` of a SQLite database; the snapshot holds its content.
     SqliteCompanion,
 }
 
 impl SkipReason {
     fn by_design(self) -> bool {
-        matches!(self, Self::BackupDirectory | Self::StoreLock | Self::SqliteCompanion)
+        matches!(
+            self,
+            Self::BackupDirectory | Self::StoreLock | Self::RestoreSibling | Self::SqliteCompanion
+        )
     }
 }
 
@@ -131,6 +137,7 @@ impl fmt::Display for SkipReason {
             Self::BackupDirectory => "the backup directory itself",
             Self::ReservedName => "a name that archives reserve",
             Self::StoreLock => "the lock of a live store",
+            Self::RestoreSibling => "what a restore keeps beside its target",
             Self::SqliteCompanion => "its content is in the database's snapshot",
         })
     }

@@ -18,6 +18,9 @@ use crate::lock::LockFile;
 use crate::mounts::mount_in;
 use crate::store_lock::{Missing, StoreLock};
 
+const LOCK: &str = "restore-lock";
+const JOURNAL: &str = "restore-journal";
+const JOURNAL_DRAFT: &str = "restore-journal.tmp";
 pub(crate) const IS_MOUNT_POINT: &str = "it is a mount point; restore to a directory inside it";
 
 /// An absolute path without links, whose last part may not exist yet.
@@ -141,15 +144,15 @@ impl Target {
 
     /// Keeps other restores off this target.
     pub(crate) fn lock(&self) -> Result<LockFile> {
-        LockFile::try_acquire(&self.sibling_file("restore-lock"))
+        LockFile::try_acquire(&self.sibling_file(LOCK))
     }
 
     pub(crate) fn journal(&self) -> PathBuf {
-        self.sibling_file("restore-journal")
+        self.sibling_file(JOURNAL)
     }
 
     pub(crate) fn journal_draft(&self) -> PathBuf {
-        self.sibling_file("restore-journal.tmp")
+        self.sibling_file(JOURNAL_DRAFT)
     }
 
     pub(crate) fn sibling(&self, kind: Sibling, id: &str) -> PathBuf {
@@ -237,6 +240,25 @@ pub(crate) fn identity(path: &Path) -> Result<Option<Identity>> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(e).at("open", path),
     }
+}
+
+/// Whether `name` is one of those that a restore uses beside a target: a kept or
+/// unfinished tree, or one of its files.
+pub(crate) fn is_sibling(name: &OsStr, is_dir: bool) -> bool {
+    let Some(rest) = name.as_bytes().strip_prefix(b".") else {
+        return false;
+    };
+    let ends = |suffix: &str| {
+        rest.strip_suffix(suffix.as_bytes()).is_some_and(|target| target.ends_with(b"."))
+    };
+    if !is_dir {
+        return [LOCK, JOURNAL, JOURNAL_DRAFT].into_iter().any(ends);
+    }
+    let Some((target, id)) = rest.split_last_chunk::<6>() else {
+        return false;
+    };
+    let kinds = [Sibling::Restore, Sibling::Previous];
+    is_id(id) && kinds.iter().any(|k| target.ends_with(format!(".{}", k.infix()).as_bytes()))
 }
 
 fn born(path: &Path) -> Result<Option<(i64, u32)>> {

@@ -14,6 +14,7 @@ use crate::beneath::{Beneath, is_gone, look};
 use crate::error::{Result, UnreadableSnafu};
 use crate::format::RESERVED_DIR;
 use crate::report::{SkipReason, Skipped};
+use crate::target::is_sibling;
 
 /// The lock file of a live store: the state of a process, not data.
 pub(crate) const STORE_LOCK: &str = "lyra.lock";
@@ -83,7 +84,9 @@ fn walk_dir(
             Err(e) => return Err(UnreadableSnafu { path: full }.into_error(e)),
         };
         let kind = metadata.file_type();
-        if kind.is_dir() {
+        if is_sibling(&name, kind.is_dir()) {
+            walk.skipped.push(Skipped::new(&path, SkipReason::RestoreSibling));
+        } else if kind.is_dir() {
             walk.push(&path, FoundKind::Directory);
             walk_dir(beneath, root, &path, backup_dir, walk)?;
         } else if kind.is_symlink() {

@@ -10,7 +10,9 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use lyra_backup::{BackupManager, CreateOptions, discard_previous_blocking, rollback_blocking};
+use lyra_backup::{
+    BackupManager, CreateOptions, SkipReason, discard_previous_blocking, rollback_blocking,
+};
 use support::{Place, code, plant, tree};
 
 #[test]
@@ -247,4 +249,24 @@ fn a_failed_restore_leaves_nothing_and_strangers_beside_the_target_stay() {
     manager.restore(&made.name).to(&place.target).run_blocking().unwrap();
     assert!(stranger.exists() && !leftover.exists());
     manager.create_blocking(CreateOptions::default()).unwrap();
+}
+
+#[test]
+fn what_restores_keep_beside_a_target_in_the_source_is_left_out_and_named() {
+    let place = Place::planted();
+    let manager = place.manager();
+    let inner = place.source.join("journal/inner");
+    let first = place.create();
+    fs::create_dir(&inner).unwrap();
+    let previous = manager.restore(&first.name).to(&inner).run_blocking().unwrap().previous;
+    let stranger = place.source.join("journal/.inner.previous-notes");
+    fs::create_dir(&stranger).unwrap();
+    let made = place.create();
+    assert!(made.is_complete());
+    let skipped: Vec<_> =
+        made.skipped.iter().map(|s| (place.source.join(&s.path), s.reason)).collect();
+    assert_eq!(skipped, [(previous.unwrap(), SkipReason::RestoreSibling)]);
+    manager.restore(&made.name).to(&place.target).run_blocking().unwrap();
+    assert!(place.target.join("journal/.inner.previous-notes").exists());
+    assert!(place.target.join("journal/inner/block").exists());
 }
