@@ -85,7 +85,7 @@ impl BackupManager {
     }
 
     /// Lists the backups, newest first. Reads sidecars, and the end of an
-    /// archive whose sidecar is missing or stale; writes nothing.
+    /// archive whose sidecar is missing or stale: it waits for the disk. Writes nothing.
     ///
     /// A backup directory that doesn't exist yet holds no backups.
     ///
