@@ -207,7 +207,7 @@ impl Archive {
 }
 
 /// Never follows a link and never waits on a pipe that someone put in the archive's place.
-fn open_regular(path: &Path) -> Result<File> {
+pub(crate) fn open_regular(path: &Path) -> Result<File> {
     let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
     let file = File::options()
         .read(true)

@@ -1,7 +1,7 @@
 //! The cached summary beside an archive. It is never needed and never trusted blindly.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::archive::Archive;
+use crate::archive::{Archive, open_regular};
 use crate::durable::write_atomically;
 use crate::error::Result;
 use crate::format::digest::Digest;
@@ -109,7 +109,7 @@ impl Sidecar {
     /// The sidecar of `name`, if it is whole and belongs to the archive that lies there now.
     pub(crate) fn load(dir: &Path, name: &str, archive: &Path) -> Option<Self> {
         let sidecar = Self::read(dir, name)?;
-        let file = File::open(archive).ok()?;
+        let file = open_regular(archive).ok()?;
         let len = file.metadata().ok()?.len();
         let mut tail = [0; 32];
         file.read_exact_at(&mut tail, len.checked_sub(32)?).ok()?;

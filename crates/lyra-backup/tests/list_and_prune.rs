@@ -273,3 +273,13 @@ fn a_sidecar_of_other_bytes_does_not_speak_for_an_archive() {
     fs::write(&made.path, bytes).unwrap();
     assert_eq!(manager.list().unwrap().backups[0].status, BackupStatus::Unverified);
 }
+
+#[test]
+fn a_pipe_in_the_place_of_an_archive_keeps_no_listing_waiting() {
+    let place = Place::planted();
+    let made = place.create();
+    fs::remove_file(&made.path).unwrap();
+    assert!(Command::new("mkfifo").arg(&made.path).status().unwrap().success());
+    let listing = place.manager().list().unwrap();
+    assert!(listing.backups.is_empty() && listing.unknown.len() == 1, "{listing:?}");
+}
