@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use lyra_backup::{BackupManager, CreateOptions, DryRun, SkipReason};
 use lyra_errors::{Classify as _, Error, Recovery};
@@ -353,8 +354,13 @@ fn wherever_the_disk_gets_full_there_is_a_whole_backup_or_none() {
         for entry in fs::read_dir(&disk.0).unwrap() {
             fs::remove_file(entry.unwrap().path()).unwrap();
         }
-        fs::write(disk.0.join("ballast"), vec![0; (1 << 20) - room.next_multiple_of(4096)])
-            .unwrap();
+        // A child that another test is just starting holds what was removed for a moment.
+        let ballast = vec![0; (1 << 20) - room.next_multiple_of(4096)];
+        let started = Instant::now();
+        while let Err(e) = fs::write(disk.0.join("ballast"), &ballast) {
+            assert!(started.elapsed() < Duration::from_secs(10), "{e}");
+            std::thread::yield_now();
+        }
         let made = manager.create_blocking(CreateOptions::default());
         let listing = manager.list().unwrap();
         assert_eq!(listing.unknown.len(), 1, "the ballast alone");
