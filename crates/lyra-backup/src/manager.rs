@@ -127,7 +127,9 @@ impl BackupManager {
     /// Removes the backups of this manager's prefix that the retention doesn't keep.
     ///
     /// The newest verified backup always stays, or the newest one where none
-    /// is verified. Files that are not backups are never touched, but for
+    /// is verified. Before anything goes, the newest good one that stays is
+    /// read again, byte by byte, about a second a gigabyte; where it turns out
+    /// damaged, an older one takes its place. Files that are not backups are never touched, but for
     /// sidecars of this crate's whose archive is gone.
     ///
     /// # Errors

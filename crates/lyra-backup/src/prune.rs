@@ -11,8 +11,9 @@ use crate::lock::LockFile;
 use crate::manager::BackupManager;
 use crate::name::{ARCHIVE_SUFFIX, SIDECAR_SUFFIX, prefix_of};
 use crate::partial::{TRASH_PREFIX, sweep};
-use crate::retention::{Candidate, Outcome, Soundness};
+use crate::retention::{Candidate, KeepReason, Outcome, Soundness};
 use crate::sidecar::Sidecar;
+use crate::validate;
 
 /// Whether to remove, or only to tell what would be removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,8 +76,7 @@ pub(crate) fn prune(manager: &BackupManager, dry_run: DryRun) -> Result<PruneRep
     };
     let backups: Vec<BackupInfo> =
         list(dir)?.backups.into_iter().filter(|b| b.prefix == manager.prefix()).collect();
-    let candidates: Vec<Candidate> = backups.iter().map(candidate).collect();
-    let outcomes = manager.retention().decide(&candidates, manager.now());
+    let outcomes = decide(manager, &backups, dry_run)?;
     let decisions: Vec<PruneDecision> = backups
         .into_iter()
         .zip(outcomes)
@@ -91,6 +91,31 @@ pub(crate) fn prune(manager: &BackupManager, dry_run: DryRun) -> Result<PruneRep
         sync_dir(dir)?;
     }
     Ok(report)
+}
+
+/// Decides, and reads the newest good backup that would stay before anything
+/// goes: a sidecar tells what was true when it was written, and the disk may
+/// have lost the archive since. One that is damaged counts as such, and the
+/// decision is made anew.
+fn decide(
+    manager: &BackupManager,
+    backups: &[BackupInfo],
+    dry_run: DryRun,
+) -> Result<Vec<Outcome>> {
+    let mut candidates: Vec<Candidate> = backups.iter().map(candidate).collect();
+    loop {
+        let outcomes = manager.retention().decide(&candidates, manager.now());
+        let stays = |outcome: &Outcome| matches!(outcome, Outcome::Keep(reason) if *reason != KeepReason::FutureDated);
+        let anchor = (0..backups.len())
+            .find(|&i| stays(&outcomes[i]) && candidates[i].soundness != Soundness::Damaged);
+        let removes = outcomes.iter().any(|outcome| matches!(outcome, Outcome::Remove { .. }));
+        match anchor {
+            Some(i) if removes && !validate::is_sound(manager, &backups[i].name, dry_run)? => {
+                candidates[i].soundness = Soundness::Damaged;
+            }
+            _ => return Ok(outcomes),
+        }
+    }
 }
 
 fn candidate(backup: &BackupInfo) -> Candidate {

@@ -10,6 +10,7 @@ use crate::error::{BackupError, Result};
 use crate::manager::BackupManager;
 use crate::name::check_name;
 use crate::progress::{Observer, Phase};
+use crate::prune::DryRun;
 use crate::sidecar::{Sidecar, Verdict};
 
 /// A backup whose every byte is in order.
@@ -42,6 +43,19 @@ pub(crate) fn validate(
     let name = check_name(name)?;
     note(manager, name, &path, &outcome);
     outcome.map(|(report, _)| report)
+}
+
+/// Whether every byte of an archive is in order, now. A dry run notes nothing.
+pub(crate) fn is_sound(manager: &BackupManager, name: &str, dry_run: DryRun) -> Result<bool> {
+    let outcome = match dry_run {
+        DryRun::Yes => read_all(&manager.archive_path(name)?, &Observer::default()).map(drop),
+        DryRun::No => validate(manager, name, &Observer::default()).map(drop),
+    };
+    match outcome {
+        Ok(()) => Ok(true),
+        Err(BackupError::Corrupt { .. } | BackupError::UnsafeMember { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 fn read_all(path: &Path, observer: &Observer) -> Result<(ValidationReport, Sidecar)> {

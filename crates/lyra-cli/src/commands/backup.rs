@@ -141,15 +141,20 @@ fn created(report: &CreateReport) -> Value {
         "complete": report.is_complete(),
         "changed": units::paths(&report.changed),
         "sqlite_snapshots": units::paths(&report.sqlite_snapshots),
-        "sqlite_unsnapshotted": report.sqlite_unsnapshotted.iter()
-            .map(|note| json!({ "path": units::path(&note.path), "reason": note.reason }))
-            .collect::<Vec<_>>(),
+        "sqlite_unchecked": notes(&report.sqlite_unchecked),
+        "sqlite_unsnapshotted": notes(&report.sqlite_unsnapshotted),
         "skipped": report.skipped.iter()
             .map(|skipped| json!({ "path": units::path(&skipped.path), "reason": skipped.reason.to_string() }))
             .collect::<Vec<_>>(),
         "external_symlinks": units::paths(&report.external_symlinks),
         "seconds": report.took.as_secs_f64(),
     })
+}
+
+fn notes(databases: &[DatabaseNote]) -> Vec<Value> {
+    let note =
+        |note: &DatabaseNote| json!({ "path": units::path(&note.path), "reason": note.reason });
+    databases.iter().map(note).collect()
 }
 
 fn validate(name: &str, place: &Place<'_>) -> Result<Exit> {

@@ -44,6 +44,8 @@ pub(super) fn described(backup: &BackupInfo) -> Value {
         "directories": backup.directories,
         "symlinks": backup.symlinks,
         "changed_files": backup.changed_files,
+        "unchecked_databases": backup.unchecked_databases,
+        "unsnapshotted_databases": backup.unsnapshotted_databases,
         "source": backup.source,
         "tool": backup.tool,
         "metadata": backup.metadata,

@@ -10,7 +10,7 @@ use lyra::errors::Result;
 use serde_json::json;
 use snafu::ResultExt as _;
 
-use super::Place;
+use super::{Place, notes};
 use crate::args::backup::{RestoreArgs, TargetArgs};
 use crate::commands::Context;
 use crate::error::{NotConfirmedSnafu, UnusablePathSnafu};
@@ -35,6 +35,7 @@ pub(super) fn run(args: &RestoreArgs, place: &Place<'_>) -> Result<Exit> {
         "symlinks": report.symlinks,
         "content_bytes": report.content_bytes,
         "databases_checked": report.databases_checked,
+        "databases_unchecked": notes(&report.databases_unchecked),
         "seconds": report.took.as_secs_f64(),
     });
     place.output().result(&document, |_| {
