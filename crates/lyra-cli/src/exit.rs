@@ -76,6 +76,13 @@ const TABLE: &[(Exit, &[&str])] = &[
             "memstore.read_only",
             "memstore.storage",
             "memstore.transaction_aborted",
+            "retry.budget_empty",
+            "retry.circuit_open",
+            "retry.deadline",
+            "retry.exhausted",
+            "retry.not_retryable",
+            "retry.retry_after",
+            "retry.timeout",
         ],
     ),
     (
@@ -90,6 +97,7 @@ const TABLE: &[(Exit, &[&str])] = &[
             "cli.usage",
             "memstore.invalid_collection",
             "memstore.invalid_filter",
+            "retry.invalid_policy",
         ],
     ),
     (
@@ -147,8 +155,13 @@ mod tests {
 
     #[test]
     fn every_code_of_every_crate_stands_in_the_table_once() {
-        let crates =
-            [lyra::errors::CODES, lyra::memstore::CODES, lyra::backup::CODES, crate::error::CODES];
+        let crates = [
+            lyra::errors::CODES,
+            lyra::memstore::CODES,
+            lyra::backup::CODES,
+            lyra::retry::CODES,
+            crate::error::CODES,
+        ];
         let known = crates.concat();
         for code in &known {
             let places = TABLE.iter().flat_map(|(_, codes)| *codes).filter(|id| **id == code.id());

@@ -8,3 +8,5 @@ pub use lyra_errors as errors;
 pub use lyra_backup as backup;
 #[cfg(feature = "memstore")]
 pub use lyra_memstore as memstore;
+#[cfg(feature = "retry")]
+pub use lyra_retry as retry;

@@ -1,0 +1,117 @@
+//! A success on the first try allocates nothing, on either side.
+#![allow(unsafe_code, reason = "an allocator that counts cannot be written without")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is how a test fails")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::hint::black_box;
+use std::time::Duration;
+
+use lyra_errors::Error;
+use lyra_retry::{CircuitBreaker, RetryBudget, RetryPolicy};
+
+thread_local! {
+    static COUNT: Cell<u64> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+// SAFETY: every call is passed on to the system's allocator as it is; the
+// counter is a constant-initialised thread-local, which allocates nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        COUNT.set(COUNT.get() + 1);
+        // SAFETY: the caller keeps the contract of this very method.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the pointer came from `alloc` above, so from the system's.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn allocations(run: impl FnOnce()) -> u64 {
+    let before = COUNT.get();
+    run();
+    COUNT.get() - before
+}
+
+fn policies() -> Vec<RetryPolicy> {
+    let full = RetryPolicy::exponential()
+        .with_attempt_timeout(Duration::from_secs(1))
+        .with_deadline(Duration::from_secs(2))
+        .with_budget(RetryBudget::new())
+        .with_breaker(CircuitBreaker::ratio(50, 10).build().unwrap())
+        .build()
+        .unwrap();
+    vec![RetryPolicy::promised(), RetryPolicy::network(), full]
+}
+
+#[test]
+fn the_counter_counts() {
+    assert!(allocations(|| drop(black_box(Box::new(1)))) > 0);
+}
+
+#[test]
+fn a_blocking_success_allocates_nothing() {
+    for policy in policies() {
+        let count = allocations(|| {
+            for n in 0..100 {
+                assert!(policy.run_blocking(|| Ok::<_, Error>(black_box(n))).is_ok());
+            }
+        });
+        assert_eq!(count, 0, "{policy:?}");
+    }
+}
+
+#[test]
+fn a_policy_and_a_context_are_made_without_allocating() {
+    assert_eq!(allocations(|| drop(black_box(RetryPolicy::network()))), 0);
+    let policy = RetryPolicy::network();
+    assert_eq!(allocations(|| drop(black_box(policy.context()))), 0);
+}
+
+#[cfg(feature = "tokio")]
+mod async_side {
+    use super::*;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    #[test]
+    fn a_success_at_once_allocates_nothing() {
+        for policy in policies() {
+            let mut cx = Context::from_waker(Waker::noop());
+            let count = allocations(|| {
+                for n in 0..100 {
+                    let call = pin!(policy.run(|| async move { Ok::<_, Error>(black_box(n)) }));
+                    assert!(matches!(call.poll(&mut cx), Poll::Ready(Ok(_))));
+                }
+            });
+            assert_eq!(count, 0, "{policy:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_success_after_a_wait_of_the_first_attempt_allocates_nothing() {
+        // The runtime makes its own lists and timers at their first use.
+        tokio::task::yield_now().await;
+        let _ = tokio::time::timeout(Duration::ZERO, std::future::pending::<()>()).await;
+        for policy in policies() {
+            let before = COUNT.get();
+            for _ in 0..10 {
+                let answer = policy
+                    .run(|| async {
+                        tokio::task::yield_now().await;
+                        Ok::<_, Error>(())
+                    })
+                    .await;
+                assert!(answer.is_ok());
+            }
+            assert_eq!(COUNT.get() - before, 0, "{policy:?}");
+        }
+    }
+}
