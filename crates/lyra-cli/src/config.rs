@@ -175,7 +175,8 @@ fn read_variables(
 ) -> Result<(), Error> {
     for (full, default) in leaves(&as_table(&Config::default())) {
         let name = format!("LYRA_{}", full.replace('.', "_").to_uppercase());
-        let Some(text) = variable(&name) else { continue };
+        // As in a shell, an empty variable says nothing.
+        let Some(text) = variable(&name).filter(|text| !text.is_empty()) else { continue };
         let text = text.into_string().map_err(|_| {
             let reason = "it is not UTF-8".to_owned();
             ConfigSnafu { origin: format!("variable {name}"), reason }.build()
@@ -321,6 +322,7 @@ mod tests {
             assert_eq!(error.code().id(), "cli.config", "{text}");
             assert!(error.to_string().contains(word), "{text}: {error}");
         }
+        assert!(load("", &[("LYRA_BACKUP_LEVEL", "")]).is_ok());
         let error = load("", &[("LYRA_BACKUP_LEVEL", "high")]).unwrap_err();
         assert!(error.to_string().contains("LYRA_BACKUP_LEVEL"), "{error}");
     }
