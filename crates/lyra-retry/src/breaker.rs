@@ -9,7 +9,7 @@ use lyra_errors::{Classify, Code, Error, ErrorKind, Recovery};
 
 use crate::clock::{Clock, SystemClock};
 use crate::codes;
-use state::{Machine, Trip};
+use state::{Machine, Ticket, Trip};
 
 pub use builder::CircuitBreakerBuilder;
 
@@ -87,8 +87,8 @@ impl CircuitBreaker {
     ///
     /// [`CircuitOpen`] with the time after which another try makes sense.
     pub fn try_acquire(&self) -> Result<BreakerPermit, CircuitOpen> {
-        let generation = self.lock().acquire(|| self.now())?;
-        Ok(BreakerPermit { breaker: Some(self.clone()), generation })
+        let ticket = self.lock().acquire(|| self.now())?;
+        Ok(BreakerPermit { breaker: Some(self.clone()), ticket })
     }
 
     /// The state now.
@@ -135,21 +135,21 @@ impl fmt::Debug for CircuitBreaker {
 pub struct BreakerPermit {
     breaker: Option<CircuitBreaker>,
     /// A verdict on a call that began before the state changed is too old.
-    generation: u64,
+    ticket: Ticket,
 }
 
 impl BreakerPermit {
     /// The call went well.
     pub fn success(mut self) {
         if let Some(breaker) = self.breaker.take() {
-            breaker.lock().succeeded(self.generation);
+            breaker.lock().succeeded(self.ticket);
         }
     }
 
     /// The call failed.
     pub fn failure(mut self) {
         if let Some(breaker) = self.breaker.take() {
-            breaker.lock().failed(self.generation, || breaker.now());
+            breaker.lock().failed(self.ticket, || breaker.now());
         }
     }
 }
@@ -157,7 +157,7 @@ impl BreakerPermit {
 impl Drop for BreakerPermit {
     fn drop(&mut self) {
         if let Some(breaker) = self.breaker.take() {
-            breaker.lock().released(self.generation);
+            breaker.lock().released(self.ticket);
         }
     }
 }
@@ -197,7 +197,11 @@ impl Classify for CircuitOpen {
     }
 
     fn recovery(&self) -> Recovery {
-        Recovery::Retry { after: self.after }
+        match self.after {
+            Some(after) => Recovery::retry_after(after),
+            // Held open by hand: nobody knows for how long.
+            None => Recovery::Exhausted,
+        }
     }
 }
 

@@ -24,17 +24,20 @@ impl<'p, F, E> Retry<'p, F, E, ByRecovery, Quiet> {
     }
 }
 
-impl<'p, F, E, R, N> Retry<'p, F, E, R, N> {
+impl<'p, F, E, N> Retry<'p, F, E, ByRecovery, N> {
     /// Retries the errors for which `predicate` is true, and no others,
     /// whatever they say of themselves; so errors of any type will do.
     ///
-    /// A predicate knows of no wait that an error asks for: add
-    /// [`retry_after`](Self::retry_after), after this, where there is one.
+    /// A predicate knows of no wait that an error asks for: add `retry_after`
+    /// where there is one. It comes after this: a predicate put over it would
+    /// hide it, so that order does not compile.
     pub fn when<P: FnMut(&E) -> bool>(self, predicate: P) -> Retry<'p, F, E, When<P>, N> {
         let Self { start, operation, on_retry, error, .. } = self;
         Retry { start, operation, rule: When(predicate), on_retry, error }
     }
+}
 
+impl<'p, F, E, R, N> Retry<'p, F, E, R, N> {
     /// Takes the shortest wait from the error by `after`, in addition to what
     /// the rule so far knows: the longer one holds.
     pub fn retry_after<A>(self, after: A) -> Retry<'p, F, E, RetryAfter<R, A>, N>

@@ -20,8 +20,25 @@ pub(crate) struct Progress {
     pub(crate) retries: u32,
     /// When the time of the deadline began.
     pub(crate) started: Option<Instant>,
+    /// When the clock was last read.
+    pub(crate) seen: Option<Instant>,
     /// Made at the first failure: a success allocates nothing.
     pub(crate) schedule: Option<Box<Schedule>>,
+}
+
+impl Progress {
+    /// The time since the deadline's began, which begins at the first call.
+    ///
+    /// While a clock is set back no time passes, and then it goes on: what is
+    /// measured from moves along with it.
+    fn elapsed(&mut self, now: Instant) -> Duration {
+        let started = self.started.get_or_insert(now);
+        if let Some(back) = self.seen.and_then(|seen| seen.checked_duration_since(now)) {
+            *started = started.checked_sub(back).unwrap_or(*started);
+        }
+        self.seen = Some(now);
+        now.saturating_duration_since(*started)
+    }
 }
 
 /// What a call begins with. The course is made when there is something to keep
@@ -136,8 +153,7 @@ impl<'p, E> Course<'p, E> {
     fn read_clock(&mut self) -> Result<(), RetryError<E>> {
         let now = self.policy.now();
         self.attempt_started = Some(now);
-        let started = *self.progress().started.get_or_insert(now);
-        let elapsed = now.saturating_duration_since(started);
+        let elapsed = self.progress().elapsed(now);
         if let Some(trouble) = &mut self.trouble {
             trouble.elapsed = elapsed;
         }
@@ -182,8 +198,7 @@ impl<'p, E> Course<'p, E> {
     {
         let policy = self.policy;
         let now = policy.now();
-        let started = *self.progress().started.get_or_insert(now);
-        let elapsed = now.saturating_duration_since(started);
+        let elapsed = self.progress().elapsed(now);
         let took = self.attempt_started.take().map(|begun| now.saturating_duration_since(begun));
         let limit = self.limit.take();
         // A blocking attempt could not be cancelled.
@@ -195,14 +210,17 @@ impl<'p, E> Course<'p, E> {
             // Where the policy does not retry that, it never gets to decide.
             Failure::OutOfTime => (Recovery::RETRY, true),
         };
+        let is_deadline = limit.is_some_and(|limit| limit.is_deadline);
         if let Some(permit) = self.permit.take() {
             match recovery {
+                // The caller had no more time; that says nothing of the service.
+                _ if is_cancelled && is_deadline => drop(permit),
                 // Who says that a request is wrong is in good health.
-                Recovery::Permanent => permit.success(),
+                Recovery::Permanent if rule.vouches() => permit.success(),
+                Recovery::Permanent => drop(permit),
                 Recovery::Retry { .. } | Recovery::Exhausted => permit.failure(),
             }
         }
-        let is_deadline = limit.is_some_and(|limit| limit.is_deadline);
         let is_last_timeout = (is_cancelled || is_late && recovery.is_recoverable())
             && !is_deadline
             && policy.on_timeout == OnTimeout::Stop;

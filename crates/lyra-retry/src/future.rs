@@ -77,6 +77,7 @@ where
                             if let Some(course) = this.course {
                                 course.succeeded();
                             }
+                            this.attempt.set(None);
                             return Poll::Ready(Ok(value));
                         }
                         Poll::Ready(Err(error)) => Failure::Error(error),
@@ -90,7 +91,16 @@ where
                                 };
                                 this.timer.set(Some(tokio::time::sleep(left)));
                             }
-                            if let Some(timer) = this.timer.as_mut().as_pin_mut() {
+                            // An attempt that used up what tokio lets a task do
+                            // at a time leaves nothing for the timer, which is
+                            // pending then whatever the time is.
+                            let course = this.course.as_ref();
+                            let is_over = course
+                                .and_then(Course::time_left)
+                                .is_some_and(|left| left.is_zero());
+                            if let Some(timer) = this.timer.as_mut().as_pin_mut()
+                                && !is_over
+                            {
                                 ready!(timer.poll(cx));
                             }
                             *this.state = State::Over;

@@ -86,8 +86,11 @@ impl<E> Classify for RetryError<E> {
 
     fn recovery(&self) -> Recovery {
         match self.0.reason {
-            StopReason::NotRetryable | StopReason::Timeout => Recovery::Permanent,
-            StopReason::CircuitOpen { after } if self.0.attempts == 0 => Recovery::Retry { after },
+            StopReason::NotRetryable => Recovery::Permanent,
+            // Held open by hand, it does not say when it will close.
+            StopReason::CircuitOpen { after: after @ Some(_) } if self.0.attempts == 0 => {
+                Recovery::Retry { after }
+            }
             _ => Recovery::Exhausted,
         }
     }

@@ -9,6 +9,12 @@ pub trait RetryRule<E> {
     /// What can be done about `error`.
     fn recovery(&mut self, error: &E) -> Recovery;
 
+    /// Whether an error that is not retried shows that the other side is in
+    /// good health, so that a circuit breaker may count it as a success.
+    fn vouches(&self) -> bool {
+        true
+    }
+
     /// What `error` tells of itself for the history, where it tells anything.
     fn classify<'e>(&self, _error: &'e E) -> Option<&'e dyn Classify> {
         None
@@ -40,6 +46,11 @@ impl<E, P: FnMut(&E) -> bool> RetryRule<E> for When<P> {
             false => Recovery::Permanent,
         }
     }
+
+    /// A predicate says what to retry, and nothing of the rest.
+    fn vouches(&self) -> bool {
+        false
+    }
 }
 
 /// Another rule, with the shortest wait that a function finds in the error;
@@ -60,6 +71,10 @@ where
             Recovery::Retry { after } => Recovery::Retry { after: after.max((self.after)(error)) },
             other => other,
         }
+    }
+
+    fn vouches(&self) -> bool {
+        self.rule.vouches()
     }
 
     fn classify<'e>(&self, error: &'e E) -> Option<&'e dyn Classify> {

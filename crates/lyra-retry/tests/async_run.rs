@@ -79,7 +79,7 @@ async fn a_slow_attempt_of_a_local_model_is_not_retried() {
     let error = RetryPolicy::local_model().run(pending::<Result<(), Error>>).await.unwrap_err();
     assert_eq!(started.elapsed(), SECOND * 120);
     assert_eq!((error.attempts(), error.code().id()), (1, "retry.timeout"));
-    assert_eq!(error.recovery(), Recovery::Permanent);
+    assert_eq!(error.recovery(), Recovery::Exhausted);
 
     let policy =
         builder().with_attempt_timeout(SECOND).with_on_timeout(OnTimeout::Stop).build().unwrap();
@@ -175,4 +175,26 @@ async fn a_call_can_move_to_another_task() {
     let policy = RetryPolicy::network();
     let task = tokio::spawn(async move { policy.run(async || Ok::<_, Error>(7)).await });
     assert_eq!(task.await.unwrap().unwrap(), 7);
+}
+
+/// Such an attempt is pending only because tokio makes it pause, and leaves
+/// nothing for a timer beside it.
+#[tokio::test]
+async fn an_attempt_that_never_rests_is_ended_in_time() {
+    let policy = builder()
+        .with_max_retries(1)
+        .with_base_delay(Duration::from_millis(1))
+        .with_attempt_timeout(Duration::from_millis(30))
+        .build()
+        .unwrap();
+    let restless = || async {
+        loop {
+            tokio::task::consume_budget().await;
+        }
+        #[allow(unreachable_code, reason = "it tells the type")]
+        Ok::<(), Error>(())
+    };
+    let error = policy.run(restless).await.unwrap_err();
+    assert_eq!(error.attempts(), 2);
+    assert!(error.history().iter().all(|record| record.outcome == AttemptOutcome::TimedOut));
 }

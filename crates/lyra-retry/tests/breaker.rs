@@ -157,7 +157,9 @@ fn by_hand_it_is_isolated_until_it_is_closed() {
     let open = breaker.try_acquire().unwrap_err();
     assert_eq!((open.retry_after(), breaker.state()), (None, CircuitState::Isolated));
     assert_eq!(open.code().id(), "retry.circuit_open");
-    assert!(Error::from(open).is_recoverable());
+    assert_eq!(Error::from(open).recovery(), Recovery::Exhausted, "nobody knows for how long");
+    let error = policy(&clock, &breaker).run_blocking(|| Ok::<_, Error>(())).unwrap_err();
+    assert_eq!(error.recovery(), Recovery::Exhausted);
     breaker.close();
     assert!(breaker.try_acquire().is_ok());
 }
@@ -219,4 +221,39 @@ fn no_clock_is_read_while_it_is_closed() {
     let breaker = consecutive(&clock, 2);
     policy(&clock, &breaker).run_blocking(|| Ok::<_, Error>(())).unwrap();
     assert_eq!(clock.reads(), 0);
+}
+
+#[test]
+fn a_predicate_that_does_not_retry_says_nothing_of_health() {
+    let clock = ManualClock::new();
+    let breaker = consecutive(&clock, 1);
+    fail(&breaker, 1);
+    clock.advance(SECOND * 3600);
+    assert_eq!(breaker.state(), CircuitState::HalfOpen);
+    let policy = policy(&clock, &breaker);
+    policy.retry_blocking(|| Err::<(), _>("refused")).when(|_| false).call().unwrap_err();
+    assert_eq!(breaker.state(), CircuitState::HalfOpen, "it is still to be tried");
+    let permanent = || Err::<(), _>(Error::router("no such route"));
+    policy.run_blocking(permanent).unwrap_err();
+    assert_eq!(breaker.state(), CircuitState::Closed, "who says what is wrong is in good health");
+}
+
+#[test]
+fn a_permit_of_an_earlier_round_frees_no_place_in_this_one() {
+    let clock = ManualClock::new();
+    let breaker = CircuitBreaker::consecutive(1)
+        .with_open_for(SECOND)
+        .with_trials(1)
+        .with_clock(clock.clone())
+        .build()
+        .unwrap();
+    fail(&breaker, 1);
+    clock.advance(SECOND);
+    let lost = breaker.try_acquire().unwrap();
+    clock.advance(SECOND);
+    let trial = breaker.try_acquire().unwrap();
+    drop(lost);
+    assert!(breaker.try_acquire().is_err(), "one trial is under way");
+    drop(trial);
+    assert!(breaker.try_acquire().is_ok());
 }

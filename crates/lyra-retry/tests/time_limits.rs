@@ -161,7 +161,7 @@ fn a_late_failure_is_a_timeout_unless_it_is_permanent() {
     };
     let error = policy.run_blocking(|| late(transient())).unwrap_err();
     assert_eq!((error.attempts(), error.code().id()), (1, "retry.timeout"));
-    assert_eq!(error.recovery(), Recovery::Permanent);
+    assert_eq!(error.recovery(), Recovery::Exhausted);
     let error =
         policy.run_blocking(|| late(transient().with_recovery(Recovery::Permanent))).unwrap_err();
     assert_eq!(error.reason(), StopReason::NotRetryable);
@@ -196,4 +196,29 @@ fn a_machine_that_slept_for_hours_ends_the_call() {
         })
         .unwrap_err();
     assert_eq!((error.attempts(), error.reason()), (1, StopReason::Deadline));
+}
+
+#[test]
+fn a_clock_that_is_set_back_in_the_middle_gives_no_more_time() {
+    let clock = ManualClock::new();
+    let policy = RetryPolicy::exponential()
+        .with_jitter(Jitter::None)
+        .with_max_retries(1_000)
+        .with_factor(1.0)
+        .with_base_delay(SECOND)
+        .with_deadline(SECOND * 60)
+        .with_manual_time(&clock)
+        .build()
+        .unwrap();
+    let mut attempts = 0;
+    let error = policy
+        .run_blocking(|| {
+            attempts += 1;
+            if attempts == 50 {
+                clock.set_back(SECOND * 40);
+            }
+            Err::<(), _>(transient())
+        })
+        .unwrap_err();
+    assert!((55..=61).contains(&error.attempts()), "{}", error.attempts());
 }

@@ -20,7 +20,16 @@ pub(super) struct Machine {
     phase: Phase,
     /// Counts the changes of the phase.
     generation: u64,
+    /// Counts the rounds of trial calls.
+    round: u64,
     calls: Calls,
+}
+
+/// When a call was let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ticket {
+    generation: u64,
+    round: u64,
 }
 
 #[derive(Debug)]
@@ -45,18 +54,17 @@ struct Calls {
 impl Machine {
     pub(super) fn new(trip: Trip, open_for: Duration, trials: u32) -> Self {
         let calls = Calls::new(trip);
-        Self { trip, open_for, trials, phase: Phase::Closed, generation: 0, calls }
+        Self { trip, open_for, trials, phase: Phase::Closed, generation: 0, round: 0, calls }
     }
 
-    /// The generation of the permit.
-    pub(super) fn acquire(&mut self, now: impl Fn() -> Instant) -> Result<u64, CircuitOpen> {
+    pub(super) fn acquire(&mut self, now: impl Fn() -> Instant) -> Result<Ticket, CircuitOpen> {
         if let Some(after) = self.refusal(now) {
             return Err(CircuitOpen { after });
         }
         if let Phase::HalfOpen { under_way, .. } = &mut self.phase {
             *under_way += 1;
         }
-        Ok(self.generation)
+        Ok(Ticket { generation: self.generation, round: self.round })
     }
 
     pub(super) fn refuses(
@@ -78,14 +86,15 @@ impl Machine {
         }
     }
 
-    pub(super) fn succeeded(&mut self, generation: u64) {
-        if generation != self.generation {
+    pub(super) fn succeeded(&mut self, ticket: Ticket) {
+        if ticket.generation != self.generation {
             return;
         }
+        let is_counted = ticket.round == self.round;
         match &mut self.phase {
             Phase::Closed => self.calls.push(false),
             Phase::HalfOpen { under_way, succeeded, .. } => {
-                *under_way = under_way.saturating_sub(1);
+                *under_way = under_way.saturating_sub(is_counted.into());
                 *succeeded += 1;
                 if *succeeded >= self.trials {
                     self.close();
@@ -95,8 +104,8 @@ impl Machine {
         }
     }
 
-    pub(super) fn failed(&mut self, generation: u64, now: impl Fn() -> Instant) {
-        if generation != self.generation {
+    pub(super) fn failed(&mut self, ticket: Ticket, now: impl Fn() -> Instant) {
+        if ticket.generation != self.generation {
             return;
         }
         let opens = match self.phase {
@@ -113,9 +122,9 @@ impl Machine {
     }
 
     /// A call ended without a verdict: another trial may take its place.
-    pub(super) fn released(&mut self, generation: u64) {
+    pub(super) fn released(&mut self, ticket: Ticket) {
         if let Phase::HalfOpen { under_way, .. } = &mut self.phase
-            && generation == self.generation
+            && (ticket.generation, ticket.round) == (self.generation, self.round)
         {
             *under_way = under_way.saturating_sub(1);
         }
@@ -132,8 +141,15 @@ impl Machine {
 
     /// When another try makes sense, where a call is refused now.
     fn refusal(&mut self, now: impl Fn() -> Instant) -> Option<Option<Duration>> {
-        self.age(&now);
-        let left = |since| self.open_for.saturating_sub(now().saturating_duration_since(since));
+        match self.phase {
+            Phase::Closed => return None,
+            Phase::Isolated => return Some(None),
+            Phase::Open { .. } | Phase::HalfOpen { .. } => {}
+        }
+        // Read once, so that what is refused now is not let through at once.
+        let now = now();
+        self.age(|| now);
+        let left = |since| self.open_for.saturating_sub(now.saturating_duration_since(since));
         match self.phase {
             Phase::Closed => None,
             Phase::Isolated => Some(None),
@@ -154,7 +170,10 @@ impl Machine {
             return;
         }
         match &mut self.phase {
-            Phase::HalfOpen { since, under_way, .. } => (*since, *under_way) = (now, 0),
+            Phase::HalfOpen { since, under_way, .. } => {
+                (*since, *under_way) = (now, 0);
+                self.round = self.round.wrapping_add(1);
+            }
             _ => self.enter(Phase::HalfOpen { since: now, under_way: 0, succeeded: 0 }),
         }
     }
