@@ -57,7 +57,7 @@ impl CreateReport {
     pub fn is_complete(&self) -> bool {
         self.changed.is_empty()
             && self.sqlite_unsnapshotted.is_empty()
-            && self.skipped.iter().all(|s| s.reason.by_design())
+            && self.skipped.iter().all(|s| s.reason.is_by_design())
     }
 }
 
@@ -119,7 +119,10 @@ pub enum SkipReason {
 }
 
 impl SkipReason {
-    fn by_design(self) -> bool {
+    /// Whether a backup is whole without it: what other files hold already, or
+    /// what is no data of the source.
+    #[must_use]
+    pub fn is_by_design(self) -> bool {
         matches!(
             self,
             Self::BackupDirectory | Self::StoreLock | Self::RestoreSibling | Self::SqliteCompanion

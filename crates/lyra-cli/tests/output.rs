@@ -230,6 +230,17 @@ fn links_that_lead_outside_are_told_and_restored_when_that_is_allowed() {
 }
 
 #[test]
+fn what_a_backup_lacks_is_named_also_when_it_is_quiet() {
+    let place = Place::new();
+    place.done("memory add --content first");
+    assert_eq!(place.run("backup create -q").stderr, "", "a lock is nothing to lack");
+    let pipe = place.join("memory/pipe");
+    assert!(Command::new("mkfifo").arg(pipe).status().unwrap().success());
+    let created = place.run("backup create -q");
+    assert_eq!((created.code, created.stderr.as_str()), (6, "left out: pipe: a named pipe\n"));
+}
+
+#[test]
 fn prune_keeps_what_the_policy_says_and_refuses_to_keep_nothing() {
     let place = Place::new();
     place.done("memory add --content first");

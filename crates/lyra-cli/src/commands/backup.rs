@@ -88,11 +88,12 @@ fn create(args: CreateArgs, place: &Place<'_>) -> Result<Exit> {
         place.output().warn(format_args!("copied as a plain file: {}: {reason}", path.display()));
     }
     for skipped in &report.skipped {
-        place.output().warn(format_args!(
-            "left out: {}: {}",
-            skipped.path.display(),
-            skipped.reason
-        ));
+        let line = format!("left out: {}: {}", skipped.path.display(), skipped.reason);
+        if skipped.reason.is_by_design() {
+            place.output().detail(line);
+        } else {
+            place.output().warn(line);
+        }
     }
     for path in &report.external_symlinks {
         place.output().note(format_args!(

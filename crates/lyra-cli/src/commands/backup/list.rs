@@ -19,7 +19,11 @@ pub(super) fn run(place: &Place<'_>) -> Result<Exit> {
             .collect::<Vec<_>>(),
     });
     for file in &listing.unknown {
-        place.output().note(format_args!("not a backup: {}: {}", file.path.display(), file.reason));
+        place.output().note(format_args!(
+            "no good backup: {}: {}",
+            file.path.display(),
+            file.reason
+        ));
     }
     place.output().result(&document, |_| {
         if listing.backups.is_empty() {
