@@ -290,7 +290,11 @@ impl Import<'_> {
             // compared with it as if it were there already.
             if known[place].is_none() {
                 match first_places.get(id.as_str()) {
-                    Some(&first) => known[place] = Some(self.settled(&batch[first].1)),
+                    Some(&first) => {
+                        let mut entry = batch[first].1.clone();
+                        entry.embedding = self.settled_vector(&entry);
+                        known[place] = Some(entry);
+                    }
                     None => {
                         first_places.insert(id, place);
                         missing.push(batch[place].1.clone());
@@ -322,17 +326,14 @@ impl Import<'_> {
         }
     }
 
-    /// The entry with its vector as it will be stored, where it brings one.
-    fn settled(&self, entry: &Entry) -> Entry {
+    /// The vector as it will be stored, where the entry brings one.
+    fn settled_vector(&self, entry: &Entry) -> Option<Vec<f32>> {
         let metric = self.collection.space().metric();
-        let mut entry = entry.clone();
-        entry.embedding = entry.embedding.map(|given| vector::settle(given, metric));
-        entry
+        entry.embedding.clone().map(|given| vector::settle(given, metric))
     }
 
     fn is_identical(&self, new: &Entry, stored: &Entry) -> bool {
-        let new = self.settled(new);
-        let same_vector = match (&new.embedding, &stored.embedding) {
+        let same_vector = match (&self.settled_vector(new), &stored.embedding) {
             (Some(a), Some(b)) => a.iter().map(|n| n.to_bits()).eq(b.iter().map(|n| n.to_bits())),
             _ => true,
         };

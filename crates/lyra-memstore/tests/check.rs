@@ -1,7 +1,8 @@
 //! `check` finds what cannot be.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is how a test fails")]
 
-use lyra_memstore::{CheckReport, Entry, MemoryStore, Space};
+use lyra_errors::Classify;
+use lyra_memstore::{CheckReport, Entry, EntryPatch, MemoryStore, Space};
 
 fn check_after(sql: &str) -> CheckReport {
     let dir = tempfile::tempdir().unwrap();
@@ -46,5 +47,36 @@ fn each_sort_of_damage_is_found() {
         let report = check_after(sql);
         assert_eq!(report.problem_count, 1, "{sql}: {report:?}");
         assert!(report.problems[0].contains(wanted), "{sql}: {report:?}");
+    }
+}
+
+#[test]
+fn an_entry_whose_vector_is_lost_is_damage_and_no_panic() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("memory");
+    let store = MemoryStore::open(&path).unwrap();
+    let facts = store.collection("facts", Space::lexical(8)).unwrap();
+    facts.add(Entry::fact("x").with_id("x")).unwrap();
+    let meddler = rusqlite::Connection::open(path.join("memory.sqlite3")).unwrap();
+    meddler.execute_batch("DELETE FROM embeddings").unwrap();
+    let error = facts.update(EntryPatch::new("x").with_significance(3)).unwrap_err();
+    assert_eq!(error.code().id(), "memstore.corrupt");
+}
+
+#[test]
+fn a_text_that_is_damaged_is_told_as_damage_and_not_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("memory");
+    let store = MemoryStore::open(&path).unwrap();
+    let facts = store.collection("facts", Space::lexical(8)).unwrap();
+    facts.add(Entry::fact("x").with_id("x")).unwrap();
+    let meddler = rusqlite::Connection::open(path.join("memory.sqlite3")).unwrap();
+    for damage in
+        ["content = CAST(x'ff' AS TEXT)", "content = 'x', tags = '[' || hex(zeroblob(9999))"]
+    {
+        meddler.execute_batch(&format!("UPDATE entries SET {damage}")).unwrap();
+        let error = facts.get("x").unwrap_err();
+        assert_eq!(error.code().id(), "memstore.corrupt", "{damage}");
+        assert!(error.to_string().len() < 400, "{error}");
     }
 }

@@ -2,12 +2,12 @@
 //! fails with comes through, and whose vectors a collection holds is known.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is how a test fails")]
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use lyra_errors::{Classify, Error, ErrorKind};
-use lyra_memstore::{Collection, Embedder, Entry, MemoryStore, Query, Space};
+use lyra_memstore::{Collection, Embedder, Entry, EntryPatch, MemoryStore, Query, Space};
 
 type Answer = fn(&[&str]) -> Result<Vec<Vec<f32>>, Error>;
 
@@ -111,4 +111,37 @@ fn a_collection_whose_embedder_is_not_there_still_takes_vectors() {
         error.to_string(),
         "collection `texts` holds vectors cosine × 2 by scripted-v1, not cosine × 2 by the caller"
     );
+}
+
+/// An embedder may take minutes; meanwhile others must be able to write.
+#[test]
+fn no_call_of_a_collection_embeds_while_it_holds_the_turn_to_write() {
+    struct Watchful(OnceLock<MemoryStore>);
+    impl Embedder for Watchful {
+        fn fingerprint(&self) -> &str {
+            "watchful"
+        }
+        fn dimension(&self) -> u32 {
+            2
+        }
+        fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, Error> {
+            if let Some(store) = self.0.get() {
+                let free = || store.begin_within(Duration::ZERO).map(drop);
+                std::thread::scope(|scope| scope.spawn(free).join().unwrap())?;
+            }
+            lengths(texts)
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let embedder = Arc::new(Watchful(OnceLock::new()));
+    let store = MemoryStore::builder(dir.path().join("memory"))
+        .with_embedder(embedder.clone())
+        .open()
+        .unwrap();
+    let texts = store.collection("texts", Space::cosine(2).with_embedder(&*embedder)).unwrap();
+    embedder.0.set(store).unwrap();
+    texts.add(Entry::fact("one").with_id("1")).unwrap();
+    texts.upsert(Entry::fact("two").with_id("1")).unwrap();
+    texts.update(EntryPatch::new("1").with_content("three")).unwrap();
+    assert_eq!(texts.get("1").unwrap().unwrap().content(), "three");
 }

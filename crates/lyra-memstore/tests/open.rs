@@ -188,7 +188,7 @@ fn a_store_that_was_deleted_or_exchanged_is_noticed() {
 }
 
 #[test]
-fn a_store_is_found_through_links_and_from_other_working_directories() {
+fn a_store_is_found_through_links() {
     let dir = tempfile::tempdir().unwrap();
     let path = filled(dir.path());
     let link = dir.path().join("link");
@@ -197,6 +197,31 @@ fn a_store_is_found_through_links_and_from_other_working_directories() {
     assert_eq!(store.directory(), path.canonicalize().unwrap());
     assert_eq!(store.open_collection("facts").unwrap().count().unwrap(), 50);
     assert_eq!(code_of(MemoryStore::open(&path)), "memstore.locked");
+}
+
+#[test]
+fn a_relative_path_means_the_same_wherever_the_process_goes() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path());
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child_that_changes_its_directory", "--nocapture"])
+        .env("LYRA_TEST_RELATIVE", "memory")
+        .current_dir(dir.path())
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&child.stdout);
+    assert!(child.status.success() && told.contains("51 entries"), "{told}");
+}
+
+/// Not a test of its own: a working directory belongs to a whole process.
+#[test]
+fn child_that_changes_its_directory() {
+    let Some(path) = std::env::var_os("LYRA_TEST_RELATIVE") else { return };
+    let store = MemoryStore::open(PathBuf::from(path)).unwrap();
+    std::env::set_current_dir("/").unwrap();
+    let facts = store.open_collection("facts").unwrap();
+    facts.add(Entry::fact("from elsewhere")).unwrap();
+    println!("{} entries", facts.count().unwrap());
 }
 
 #[test]
@@ -239,7 +264,7 @@ fn looking_at_a_store_does_not_take_its_locks_away() {
 }
 
 #[test]
-fn four_processes_that_create_a_store_at_once_agree() {
+fn of_four_that_create_a_store_at_once_one_has_it() {
     use std::sync::Barrier;
     for _ in 0..20 {
         let dir = tempfile::tempdir().unwrap();
