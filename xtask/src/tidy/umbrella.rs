@@ -21,6 +21,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let text = tree.text(&lib).unwrap_or_default();
     let modules = modules(tree);
     let mut findings = features(umbrella, &modules);
+    findings.extend(metrics(umbrella, tree));
     findings.extend(re_exports(&lib, text, &modules));
     let lines = text.lines().count();
     if lines >= LINES {
@@ -77,6 +78,37 @@ fn features(umbrella: &Package, modules: &BTreeSet<&str>) -> Vec<Finding> {
             findings.push(Finding::new(&manifest, format!("`full` lacks `{name}`")));
         }
     }
+    findings
+}
+
+/// `metrics` is one feature for all crates: it switches on those of each crate
+/// that somebody takes, and takes none by itself.
+fn metrics(umbrella: &Package, tree: &Tree) -> Vec<Finding> {
+    let manifest = umbrella.path("Cargo.toml");
+    let forwarded: Vec<&str> = umbrella
+        .features()
+        .filter(|(name, _)| *name == "metrics")
+        .flat_map(|(_, enabled)| enabled)
+        .collect();
+    let counting = tree.packages().iter().filter(|package| {
+        package.dir.starts_with("crates/lyra-")
+            && umbrella.dependencies().iter().any(|dependency| dependency.key == package.name)
+            && package.features().any(|(name, _)| name == "metrics")
+    });
+    let mut findings = Vec::new();
+    for package in counting {
+        // The core is no choice, so it needs no question mark.
+        let weak = format!("{}?/metrics", package.name);
+        let wanted = if package.name == "lyra-errors" { weak.replace('?', "") } else { weak };
+        if !forwarded.contains(&wanted.as_str()) {
+            findings.push(Finding::new(&manifest, format!("`metrics` lacks `{wanted}`")));
+        }
+    }
+    let strong =
+        forwarded.iter().filter(|entry| !entry.contains("?/") && **entry != "lyra-errors/metrics");
+    findings.extend(strong.map(|entry| {
+        Finding::new(&manifest, format!("`{entry}` would bring the crate with it: a `?` before the slash asks only where it is there"))
+    }));
     findings
 }
 
@@ -183,6 +215,40 @@ mod tests {
         assert!(check(&renamed).iter().any(|finding| finding.to_string().contains("not `again`")));
         let open = tree.replace(LIB, "#[cfg(feature = \"retry\")]\n", "");
         assert_finds(check, &open, "stands above it");
+    }
+
+    /// The good tree, with metrics in one crate and in the umbrella.
+    fn with_metrics(forwarded: &str) -> Tree {
+        let lacking = good_tree().replace(
+            "crates/lyra-retry/Cargo.toml",
+            "[dependencies]",
+            "[features]\nmetrics = [\"lyra-errors/metrics\"]\n[dependencies]",
+        );
+        let feature = format!("default = []\nmetrics = [{forwarded}]");
+        lacking.replace(MANIFEST, "default = []", &feature).replace(
+            MANIFEST,
+            "full = [",
+            "full = [\"metrics\", ",
+        )
+    }
+
+    #[test]
+    fn metrics_of_a_crate_are_metrics_of_the_umbrella() {
+        assert!(check(&with_metrics("\"lyra-retry?/metrics\"")).is_empty());
+        assert_finds(check, &with_metrics(""), "`metrics` lacks `lyra-retry?/metrics`");
+        let tree = with_metrics("\"lyra-retry?/metrics\"");
+        assert_finds(check, &tree.replace(MANIFEST, "\"metrics\", ", ""), "`full` lacks `metrics`");
+    }
+
+    #[test]
+    fn metrics_bring_no_crate_with_them() {
+        let strong = with_metrics("\"lyra-retry?/metrics\", \"lyra-memstore/metrics\"");
+        assert_finds(check, &strong, "`lyra-memstore/metrics` would bring the crate with it");
+        let named = with_metrics("\"lyra-retry?/metrics\", \"retry\"");
+        assert_finds(check, &named, "`retry` would bring the crate with it");
+        // Always there.
+        let core = with_metrics("\"lyra-retry?/metrics\", \"lyra-errors/metrics\"");
+        assert!(check(&core).is_empty());
     }
 
     #[test]
