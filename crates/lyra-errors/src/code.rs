@@ -75,7 +75,7 @@ const fn is_dotted(id: &str) -> bool {
     dots > 0 && !at_start
 }
 
-const fn is_line(hint: &str) -> bool {
+pub(crate) const fn is_line(hint: &str) -> bool {
     let bytes = hint.as_bytes();
     let mut i = 0;
     while i < bytes.len() {

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod already_set;
 mod chain;
@@ -9,6 +10,8 @@ mod context;
 mod error;
 mod ext;
 mod kind;
+#[cfg(feature = "metrics")]
+mod metric;
 mod record;
 mod recovery;
 mod secret;
@@ -24,6 +27,8 @@ pub use context::Context;
 pub use error::Error;
 pub use ext::ResultExt;
 pub use kind::ErrorKind;
+#[cfg(feature = "metrics")]
+pub use metric::{Metric, MetricKind, MetricUnit};
 pub use record::{CauseRecord, ErrorRecord, RecordError};
 pub use recovery::Recovery;
 pub use secret::Secret;

@@ -2,7 +2,7 @@ mod builder;
 mod state;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use lyra_errors::{Classify, Code, Error, ErrorKind, Recovery};
@@ -52,6 +52,14 @@ struct Shared {
     machine: Mutex<Machine>,
 }
 
+#[cfg(feature = "metrics")]
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let machine = self.machine.get_mut().unwrap_or_else(PoisonError::into_inner);
+        crate::metrics::breaker_moved(Some(machine.last_state()), None);
+    }
+}
+
 /// The state of a [`CircuitBreaker`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -87,39 +95,49 @@ impl CircuitBreaker {
     ///
     /// [`CircuitOpen`] with the time after which another try makes sense.
     pub fn try_acquire(&self) -> Result<BreakerPermit, CircuitOpen> {
-        let ticket = self.lock().acquire(|| self.now())?;
+        let ticket = self.with(|machine| machine.acquire(|| self.now()))?;
         Ok(BreakerPermit { breaker: Some(self.clone()), ticket })
     }
 
     /// The state now.
     #[must_use]
     pub fn state(&self) -> CircuitState {
-        self.lock().state(|| self.now())
+        self.with(|machine| machine.state(|| self.now()))
     }
 
     /// Refuses all calls until [`close`](Self::close) is called.
     pub fn isolate(&self) {
-        self.lock().isolate();
+        self.with(Machine::isolate);
     }
 
     /// Lets calls through, and forgets all failures so far.
     pub fn close(&self) {
-        self.lock().close();
+        self.with(Machine::close);
     }
 
     /// Whether it would still refuse a call after `wait`.
     pub(crate) fn refuses(&self, wait: Duration) -> Option<CircuitOpen> {
-        self.lock().refuses(wait, || self.now())
+        self.with(|machine| machine.refuses(wait, || self.now()))
     }
 
     fn now(&self) -> Instant {
         self.0.clock.as_ref().map_or_else(|| SystemClock.now(), |clock| clock.now())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Machine> {
+    fn with<T>(&self, run: impl FnOnce(&mut Machine) -> T) -> T {
         // Only a clock of the caller's could panic under it, and it is read
         // before anything changes.
-        self.0.machine.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut machine = self.0.machine.lock().unwrap_or_else(PoisonError::into_inner);
+        #[cfg(feature = "metrics")]
+        let from = machine.last_state();
+        let result = run(&mut machine);
+        #[cfg(feature = "metrics")]
+        {
+            let to = machine.last_state();
+            drop(machine);
+            crate::metrics::breaker_moved(Some(from), Some(to));
+        }
+        result
     }
 }
 
@@ -142,14 +160,14 @@ impl BreakerPermit {
     /// The call went well.
     pub fn success(mut self) {
         if let Some(breaker) = self.breaker.take() {
-            breaker.lock().succeeded(self.ticket);
+            breaker.with(|machine| machine.succeeded(self.ticket));
         }
     }
 
     /// The call failed.
     pub fn failure(mut self) {
         if let Some(breaker) = self.breaker.take() {
-            breaker.lock().failed(self.ticket, || breaker.now());
+            breaker.with(|machine| machine.failed(self.ticket, || breaker.now()));
         }
     }
 }
@@ -157,7 +175,7 @@ impl BreakerPermit {
 impl Drop for BreakerPermit {
     fn drop(&mut self) {
         if let Some(breaker) = self.breaker.take() {
-            breaker.lock().released(self.ticket);
+            breaker.with(|machine| machine.released(self.ticket));
         }
     }
 }

@@ -78,7 +78,11 @@ impl<'p, F, E, R, N> Retry<'p, F, E, R, N> {
         }
         // Most calls end here, at the price of the operation alone.
         match (self.operation)() {
-            Ok(value) => Ok(value),
+            Ok(value) => {
+                #[cfg(feature = "metrics")]
+                crate::metrics::succeeded();
+                Ok(value)
+            }
             Err(error) => {
                 let course = self.start.course_after_first();
                 self.go_on(course, Some(error))

@@ -81,6 +81,17 @@ pub(crate) enum Failure<E> {
     OutOfTime,
 }
 
+#[cfg(feature = "metrics")]
+impl<E> Failure<E> {
+    fn outcome(&self) -> crate::AttemptOutcome {
+        match self {
+            Self::Error(_) => crate::AttemptOutcome::Failed,
+            #[cfg(feature = "tokio")]
+            Self::OutOfTime => crate::AttemptOutcome::TimedOut,
+        }
+    }
+}
+
 /// The time that an attempt may take.
 #[derive(Debug, Clone, Copy)]
 struct TimeLimit {
@@ -137,6 +148,8 @@ impl<'p, E> Course<'p, E> {
             }
         }
         if self.attempts > 0 {
+            #[cfg(feature = "metrics")]
+            crate::metrics::retried();
             let progress = self.progress();
             progress.retries = progress.retries.saturating_add(1);
             if let Some(withdrawal) = self.withdrawal.take() {
@@ -179,6 +192,8 @@ impl<'p, E> Course<'p, E> {
 
     /// The attempt has succeeded, and with it the call.
     pub(crate) fn succeeded(&mut self) {
+        #[cfg(feature = "metrics")]
+        crate::metrics::succeeded();
         if let Some(permit) = self.permit.take() {
             permit.success();
         }
@@ -235,6 +250,8 @@ impl<'p, E> Course<'p, E> {
         let record = AttemptRecord::new(self.attempts, took, decided.ok());
         self.note(failure, record, elapsed, rule);
         let delay = decided.map_err(|reason| self.give_up(reason))?;
+        #[cfg(feature = "metrics")]
+        crate::metrics::waits(delay);
         on_retry.on_retry(&self.event(delay));
         Ok(delay)
     }
@@ -269,6 +286,8 @@ impl<'p, E> Course<'p, E> {
             Box::new(Trouble { history: History::default(), last: None, told: None, elapsed })
         });
         trouble.elapsed = elapsed;
+        #[cfg(feature = "metrics")]
+        crate::metrics::failed(failure.outcome());
         match failure {
             Failure::Error(error) => {
                 let told = rule.classify(&error);
@@ -295,6 +314,8 @@ impl<'p, E> Course<'p, E> {
     }
 
     fn give_up(&mut self, reason: StopReason) -> RetryError<E> {
+        #[cfg(feature = "metrics")]
+        crate::metrics::gave_up(reason);
         let trouble = self.trouble.take();
         let (history, last, told, elapsed) = match trouble {
             Some(trouble) => (trouble.history, trouble.last, trouble.told, trouble.elapsed),

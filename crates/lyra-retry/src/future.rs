@@ -74,8 +74,12 @@ where
                     let attempt = this.attempt.as_mut().as_pin_mut();
                     let failure = match attempt.expect("it is set on the way here").poll(cx) {
                         Poll::Ready(Ok(value)) => {
-                            if let Some(course) = this.course {
-                                course.succeeded();
+                            match this.course {
+                                Some(course) => course.succeeded(),
+                                #[cfg(feature = "metrics")]
+                                None => crate::metrics::succeeded(),
+                                #[cfg(not(feature = "metrics"))]
+                                None => {}
                             }
                             this.attempt.set(None);
                             return Poll::Ready(Ok(value));

@@ -17,6 +17,8 @@ mod explain;
 mod future;
 mod history;
 mod jitter;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod policy;
 mod retry_error;
 mod rule;
@@ -37,6 +39,8 @@ pub use explain::Explanation;
 pub use future::RetryFuture;
 pub use history::{AttemptOutcome, AttemptRecord};
 pub use jitter::Jitter;
+#[cfg(feature = "metrics")]
+pub use metrics::METRICS;
 pub use policy::{OnTimeout, RetryPolicy, RetryPolicyBuilder};
 pub use retry_error::RetryError;
 pub use rule::{ByRecovery, OnRetry, Quiet, RetryAfter, RetryEvent, RetryRule, When};

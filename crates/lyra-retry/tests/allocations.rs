@@ -115,3 +115,49 @@ mod async_side {
         }
     }
 }
+
+#[cfg(feature = "metrics")]
+mod with_a_recorder {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use metrics::{
+        Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
+    };
+
+    /// Has its one counter ready, so that all allocations are the caller's.
+    struct Ready(Arc<AtomicU64>);
+
+    impl Recorder for Ready {
+        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+            Counter::from_arc(Arc::clone(&self.0))
+        }
+        fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+            Gauge::noop()
+        }
+        fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+            Histogram::noop()
+        }
+    }
+
+    #[test]
+    fn a_success_that_is_counted_allocates_nothing() {
+        let counter = Arc::new(AtomicU64::new(0));
+        let recorder = Ready(Arc::clone(&counter));
+        for policy in policies() {
+            counter.store(0, Ordering::Relaxed);
+            let count = metrics::with_local_recorder(&recorder, || {
+                allocations(|| {
+                    for n in 0..100 {
+                        assert!(policy.run_blocking(|| Ok::<_, Error>(black_box(n))).is_ok());
+                    }
+                })
+            });
+            assert_eq!((count, counter.load(Ordering::Relaxed)), (0, 100), "{policy:?}");
+        }
+    }
+}

@@ -83,6 +83,8 @@ impl CircuitBreakerBuilder {
         require(!open_for.is_zero(), "open_for", "it is longer than zero", open_for)?;
         require(trials > 0, "trials", "it is at least 1", trials)?;
         let machine = Mutex::new(Machine::new(trip, open_for, trials));
+        #[cfg(feature = "metrics")]
+        crate::metrics::breaker_moved(None, Some(super::CircuitState::Closed));
         Ok(CircuitBreaker(Arc::new(Shared { clock, machine })))
     }
 }

@@ -78,6 +78,11 @@ impl Machine {
 
     pub(super) fn state(&mut self, now: impl Fn() -> Instant) -> CircuitState {
         self.age(now);
+        self.last_state()
+    }
+
+    /// The state, whatever time has passed since.
+    pub(super) fn last_state(&self) -> CircuitState {
         match self.phase {
             Phase::Closed => CircuitState::Closed,
             Phase::Open { .. } => CircuitState::Open,
