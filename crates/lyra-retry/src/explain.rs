@@ -2,12 +2,13 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::RetryPolicy;
-use crate::schedule::{Limits, Schedule};
+use crate::schedule::Limits;
 
 /// How many delays are shown one by one.
 const SHOWN: u32 = 10;
-/// How many are added up one by one; further ones are all at the cap, or so
-/// close to it that the cap is an honest bound.
+/// How many are added up one by one; further ones in as many blocks, each of
+/// which counts as if all of it were as long as its last. That is exact where
+/// they no longer grow, and elsewhere an honest bound.
 const SUMMED: u32 = 10_000;
 
 /// The schedule of a [`RetryPolicy`] with its bounds and its worst case.
@@ -43,7 +44,7 @@ impl Explanation {
         let shown = limits.max_retries.min(SHOWN);
         Self {
             max_retries: limits.max_retries,
-            delays: is_ours.then(|| Bounds::new(limits).take(shown as usize).collect()),
+            delays: is_ours.then(|| (1..=shown).map(|attempt| bounds(limits, attempt)).collect()),
             waits: is_ours.then(|| longest_waits(limits)),
             max_retry_after: limits.max_retry_after,
             attempt_timeout: policy.attempt_timeout,
@@ -127,39 +128,24 @@ impl fmt::Display for Explanation {
     }
 }
 
-/// The shortest and the longest of each delay.
-struct Bounds {
-    limits: Limits,
-    unjittered: Schedule,
-    attempt: u32,
-}
-
-impl Bounds {
-    fn new(limits: Limits) -> Self {
-        let unjittered = Limits { jitter: crate::Jitter::None, ..limits };
-        Self { limits, unjittered: Schedule::new(unjittered, 0, None), attempt: 0 }
-    }
-}
-
-impl Iterator for Bounds {
-    type Item = (Duration, Duration);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.attempt = self.attempt.saturating_add(1);
-        let raw = crate::schedule::nanos(self.unjittered.delay(self.attempt)?);
-        let Limits { jitter, base, cap, .. } = self.limits;
-        let (low, high) = jitter.bounds(raw, base, cap, self.attempt);
-        Some((Duration::from_nanos(low), Duration::from_nanos(high)))
-    }
+/// The shortest and the longest delay after the attempt numbered `attempt`.
+fn bounds(limits: Limits, attempt: u32) -> (Duration, Duration) {
+    let Limits { jitter, base, cap, .. } = limits;
+    let (low, high) = jitter.bounds(limits.raw(attempt), base, cap, attempt);
+    (Duration::from_nanos(low), Duration::from_nanos(high))
 }
 
 fn longest_waits(limits: Limits) -> Duration {
     let summed = limits.max_retries.min(SUMMED);
-    let sum = Bounds::new(limits)
-        .take(summed as usize)
-        .fold(Duration::ZERO, |sum, (_, high)| sum.saturating_add(high));
-    let rest = Duration::from_nanos(limits.cap).checked_mul(limits.max_retries - summed);
-    sum.saturating_add(rest.unwrap_or(Duration::MAX))
+    let block = (limits.max_retries - summed).div_ceil(SUMMED).max(1);
+    let (mut sum, mut attempt) = (Duration::ZERO, 0);
+    while attempt < limits.max_retries {
+        let size = if attempt < summed { 1 } else { block.min(limits.max_retries - attempt) };
+        attempt += size;
+        let (_, longest) = bounds(limits, attempt);
+        sum = sum.saturating_add(longest.checked_mul(size).unwrap_or(Duration::MAX));
+    }
+    sum
 }
 
 #[cfg(test)]
@@ -199,6 +185,34 @@ mod tests {
         let told = policy.explain();
         assert_eq!(told.worst_case(), Some(Duration::MAX));
         assert!(told.to_string().contains("and 4294967285 more"), "{told}");
+    }
+
+    #[test]
+    fn millions_of_equal_delays_are_told_exactly_and_at_once() {
+        let steady = RetryPolicy::exponential()
+            .with_factor(1.0)
+            .with_max_retries(u32::MAX)
+            .with_jitter(Jitter::None)
+            .build()
+            .unwrap();
+        assert_eq!(steady.explain().longest_waits(), Some(SECOND * u32::MAX));
+        let capped = steady.to_builder().with_factor(2.0).build().unwrap();
+        // 1, 2, 4, 8, 16 and 32 s, and from then on the cap.
+        let waits = SECOND * 63 + (SECOND * 60) * (u32::MAX - 6);
+        assert_eq!(capped.explain().longest_waits(), Some(waits));
+    }
+
+    #[test]
+    fn a_factor_next_to_1_is_told_at_once_and_bounded_from_above() {
+        let slow = RetryPolicy::exponential()
+            .with_factor(1.000_000_01)
+            .with_max_retries(100_000_000)
+            .with_jitter(Jitter::None)
+            .build()
+            .unwrap();
+        // The geometric series to e times the first second: 100,000,000 × (e - 1).
+        let told = slow.explain().longest_waits().unwrap().as_secs_f64();
+        assert!((171_820_000.0..172_000_000.0).contains(&told), "{told}");
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod context;
 mod course;
 mod error;
 mod explain;
+mod factor;
 #[cfg(feature = "tokio")]
 mod future;
 mod history;

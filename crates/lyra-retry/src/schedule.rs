@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use lyra_errors::{Code, Recovery};
 
+use crate::factor::Factor;
 use crate::{Jitter, codes, seed};
 
 /// What to do after a failure.
@@ -111,26 +112,10 @@ pub(crate) struct Limits {
     pub(crate) deadline: Option<Duration>,
 }
 
-/// The growth from one delay to the next, with 32 binary digits behind the
-/// point, so that a schedule is the same on every machine.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Factor(u64);
-
-impl Factor {
-    const FRACTION: u32 = 32;
-
-    /// From 1 to 1,000; that was checked.
-    pub(crate) fn new(factor: f64) -> Self {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "at most 1,000 × 2^32, and not negative"
-        )]
-        Self((factor * (1u64 << Self::FRACTION) as f64).round() as u64)
-    }
-
-    pub(crate) fn get(self) -> f64 {
-        self.0 as f64 / (1u64 << Self::FRACTION) as f64
+impl Limits {
+    /// The delay after the attempt numbered `attempt`, from 1, before jitter.
+    pub(crate) fn raw(&self, attempt: u32) -> u64 {
+        self.factor.grow(self.base, attempt.saturating_sub(1)).min(self.cap)
     }
 }
 
@@ -159,8 +144,6 @@ pub struct Schedule {
     custom: Option<Box<dyn Iterator<Item = Duration> + Send>>,
     /// The attempt whose delay is the current one; 0 before the first.
     at: u32,
-    /// The delay before jitter, in nanoseconds with a binary fraction.
-    raw: u128,
     /// `None` once the caller's own delays have ended.
     delay: Option<u64>,
 }
@@ -171,7 +154,7 @@ impl Schedule {
         seed: u64,
         custom: Option<Box<dyn Iterator<Item = Duration> + Send>>,
     ) -> Self {
-        Self { limits, seed, custom, at: 0, raw: 0, delay: Some(limits.base) }
+        Self { limits, seed, custom, at: 0, delay: Some(limits.base) }
     }
 
     /// What to do when the attempt numbered `attempt`, from 1, has failed,
@@ -223,20 +206,29 @@ impl Schedule {
     /// nothing where a schedule of the caller's own has ended.
     ///
     /// It grows with the attempt without end and stays at the cap. Attempts
-    /// are meant to be asked for in their order; going back in a schedule of
-    /// the caller's own gives its latest delay.
+    /// are meant to be asked for in their order: with
+    /// [`Jitter::Decorrelated`], where each delay follows from the one before,
+    /// a far one costs a step for each that was left out, and in a schedule of
+    /// the caller's own going back gives its latest delay.
     pub fn delay(&mut self, attempt: u32) -> Option<Duration> {
-        if attempt < self.at && self.custom.is_none() {
-            (self.at, self.delay) = (0, Some(self.limits.base));
-        }
-        while self.at < attempt {
-            self.step();
-            if self.is_settled() {
-                self.at = attempt;
-                self.delay = Some(self.jittered(self.limits.cap));
+        let attempt = attempt.max(1);
+        if self.is_a_chain() {
+            if attempt < self.at && self.custom.is_none() {
+                (self.at, self.delay) = (0, Some(self.limits.base));
             }
+            while self.at < attempt {
+                self.step();
+            }
+        } else {
+            self.at = attempt;
+            self.delay = Some(self.jittered(self.limits.raw(attempt)));
         }
         self.delay.map(Duration::from_nanos)
+    }
+
+    /// Whether a delay follows from the one before it.
+    fn is_a_chain(&self) -> bool {
+        self.custom.is_some() || self.limits.jitter == Jitter::Decorrelated
     }
 
     fn step(&mut self) {
@@ -245,24 +237,10 @@ impl Schedule {
             // An iterator may go on after its end; a schedule does not.
             let next = self.delay.and_then(|_| custom.next());
             self.delay = next.map(|delay| nanos(delay).min(self.limits.cap));
-            return;
+        } else {
+            // The factor plays no part.
+            self.delay = Some(self.jittered(self.limits.base));
         }
-        self.raw = match self.at {
-            1 => u128::from(self.limits.base) << Factor::FRACTION,
-            // Saturating, it is still above every cap.
-            _ => self.raw.saturating_mul(self.limits.factor.0.into()) >> Factor::FRACTION,
-        }
-        .min(u128::from(self.limits.cap) << Factor::FRACTION);
-        let raw = u64::try_from(self.raw >> Factor::FRACTION).unwrap_or(u64::MAX);
-        self.delay = Some(self.jittered(raw));
-    }
-
-    /// Whether all further delays are drawn from the cap, so that attempts
-    /// can be skipped.
-    fn is_settled(&self) -> bool {
-        self.custom.is_none()
-            && self.limits.jitter != Jitter::Decorrelated
-            && self.raw >= u128::from(self.limits.cap) << Factor::FRACTION
     }
 
     fn jittered(&self, raw: u64) -> u64 {
@@ -337,6 +315,19 @@ mod tests {
     }
 
     #[test]
+    fn a_far_delay_costs_no_steps() {
+        for factor in [1.0, 1.000_000_001, 1.000_1] {
+            let limits = Limits { factor: Factor::new(factor), cap: u64::MAX, ..limits() };
+            let mut schedule = Schedule::new(limits, 0, None);
+            // Forwards and backwards: billions of steps each, were they walked.
+            for attempt in (0..1_000).map(|n| u32::MAX - n) {
+                assert!(schedule.delay(attempt).unwrap() >= SECOND, "{factor}");
+                assert_eq!(schedule.delay(1), Some(SECOND));
+            }
+        }
+    }
+
+    #[test]
     fn one_attempt_has_one_delay_in_whatever_order_it_is_asked_for() {
         for jitter in [Jitter::Full, Jitter::Equal, Jitter::Decorrelated] {
             let limits = Limits { jitter, ..limits() };
@@ -385,6 +376,16 @@ mod tests {
         let reason = StopReason::RetryAfterTooLong { after, limit: SECOND * 600 };
         let decision = schedule.decide(1, Duration::ZERO, Recovery::retry_after(after));
         assert_eq!(decision, Decision::Stop(reason));
+    }
+
+    #[test]
+    fn the_longest_wait_that_may_be_asked_for_is_waited() {
+        let mut schedule = Schedule::new(limits(), 0, None);
+        let mut decide = |after| schedule.decide(1, Duration::ZERO, Recovery::retry_after(after));
+        assert_eq!(decide(SECOND * 600), Decision::Retry(SECOND * 600));
+        let after = SECOND * 600 + Duration::from_nanos(1);
+        let reason = StopReason::RetryAfterTooLong { after, limit: SECOND * 600 };
+        assert_eq!(decide(after), Decision::Stop(reason));
     }
 
     #[test]

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::{Delays, OnTimeout, RetryPolicy};
 use crate::clock::{Clock, ManualClock, Sleeper};
 use crate::error::{PolicyError, require};
-use crate::schedule::{Factor, Limits, nanos};
+use crate::factor::Factor;
+use crate::schedule::{Limits, nanos};
 use crate::seed::{FixedSeed, SeedSource};
 use crate::{CircuitBreaker, Jitter, RetryBudget};
 
