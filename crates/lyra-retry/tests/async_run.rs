@@ -88,6 +88,38 @@ async fn a_slow_attempt_of_a_local_model_is_not_retried() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_attempt_that_ran_out_of_time_is_not_told_with_the_error_of_another() {
+    let policy = builder().with_attempt_timeout(SECOND).with_max_retries(2).build().unwrap();
+    let (calls, mut told) = (Cell::new(0), Vec::new());
+    let error = policy
+        .retry(|| {
+            calls.set(calls.get() + 1);
+            let is_first = calls.get() == 1;
+            async move { if is_first { Err("busy") } else { pending::<Result<(), _>>().await } }
+        })
+        .when(|_| true)
+        .on_retry(|event| told.push(event.error.copied()))
+        .await
+        .unwrap_err();
+    assert_eq!(told, [Some("busy"), None]);
+    assert_eq!(error.last_error(), Some(&"busy"), "the latest that there was");
+}
+
+/// Where both end at once it is the deadline: the policy's word on slow
+/// attempts would blame one that had no more time than the call.
+#[tokio::test(start_paused = true)]
+async fn an_attempt_timeout_that_ends_with_the_deadline_is_the_deadline() {
+    let policy = builder()
+        .with_attempt_timeout(SECOND * 5)
+        .with_deadline(SECOND * 5)
+        .with_on_timeout(OnTimeout::Stop)
+        .build()
+        .unwrap();
+    let error = policy.run(pending::<Result<(), Error>>).await.unwrap_err();
+    assert_eq!((error.attempts(), error.reason()), (1, StopReason::Deadline));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_deadline_cancels_the_attempt_that_is_under_way() {
     let started = Instant::now();
     let policy = builder().with_deadline(SECOND * 5).build().unwrap();

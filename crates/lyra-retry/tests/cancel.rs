@@ -111,6 +111,27 @@ async fn dropped_at_any_poll_an_attempt_with_a_time_limit_is_cancelled() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_attempt_that_ran_out_of_time_is_gone_before_the_wait() {
+    let (alive, told) = (Cell::new(0), Cell::new(0));
+    let policy = RetryPolicy::network();
+    let call = policy
+        .retry(|| {
+            let alive = Alive::new(&alive);
+            async move {
+                std::future::pending::<()>().await;
+                drop(alive);
+                Ok::<_, Error>(())
+            }
+        })
+        .on_retry(|_| {
+            assert_eq!(alive.get(), 0, "what it holds is needed by others meanwhile");
+            told.set(told.get() + 1);
+        });
+    assert!(call.await.is_err());
+    assert_eq!(told.get(), 4);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_outer_timeout_always_works() {
     let policy = RetryPolicy::promised();
     let call = policy.run(std::future::pending::<Result<(), Error>>);

@@ -72,6 +72,20 @@ fn a_function_finds_it_in_an_error_of_any_type() {
 }
 
 #[test]
+fn of_what_a_function_finds_and_what_the_error_says_the_longer_holds() {
+    for (says, found) in [(3, 7), (7, 3)] {
+        let clock = ManualClock::new();
+        let policy = builder(&clock).with_max_retries(1).build().unwrap();
+        let result = policy
+            .retry_blocking(|| Err::<(), _>(throttled(SECOND * says)))
+            .retry_after(|_| Some(SECOND * found))
+            .call();
+        assert!(result.is_err());
+        assert_eq!(clock.slept(), [SECOND * 7]);
+    }
+}
+
+#[test]
 fn one_that_cannot_fit_before_the_deadline_fails_at_once_and_says_so() {
     let clock = ManualClock::new();
     let policy = builder(&clock).with_deadline(SECOND * 30).build().unwrap();
