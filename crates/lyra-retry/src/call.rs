@@ -2,6 +2,8 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use crate::course::{Course, Failure, Start};
+#[cfg(feature = "tokio")]
+use crate::future::RetryFuture;
 use crate::retry_error::RetryError;
 use crate::rule::{ByRecovery, OnRetry, Quiet, RetryAfter, RetryEvent, RetryRule, When};
 
@@ -129,9 +131,9 @@ where
     N: OnRetry<E>,
 {
     type Output = Result<T, RetryError<E>>;
-    type IntoFuture = crate::RetryFuture<'p, F, Fut, E, R, N>;
+    type IntoFuture = RetryFuture<'p, F, Fut, E, R, N>;
 
     fn into_future(self) -> Self::IntoFuture {
-        crate::RetryFuture::new(self)
+        RetryFuture::new(self)
     }
 }

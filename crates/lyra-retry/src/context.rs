@@ -51,7 +51,7 @@ impl RetryContext {
     pub fn run<F, Fut, T, E>(
         &mut self,
         operation: F,
-    ) -> crate::RetryFuture<'_, F, Fut, E, ByRecovery, Quiet>
+    ) -> impl Future<Output = Result<T, RetryError<E>>>
     where
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<T, E>>,

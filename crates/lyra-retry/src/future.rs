@@ -13,9 +13,10 @@ use crate::rule::{OnRetry, RetryRule};
 pin_project! {
     /// The future of a call: attempts, and the waits between them.
     ///
-    /// It has a name, and no box, so that a success at once costs no
-    /// allocation. See [`RetryPolicy::run`](crate::RetryPolicy::run) for what
-    /// happens when it is dropped.
+    /// A type and no box, so that a success at once costs no allocation; and
+    /// public, because `IntoFuture` has to name it, without a path by which
+    /// anybody else could. See [`RetryPolicy::run`](crate::RetryPolicy::run)
+    /// for what happens when it is dropped.
     #[must_use = "futures do nothing unless awaited"]
     pub struct RetryFuture<'p, F, Fut, E, R, N> {
         start: Start<'p>,
@@ -127,7 +128,7 @@ where
                     this.timer.set(None);
                     *this.state = State::Beginning;
                 }
-                State::Over => panic!("`RetryFuture` was polled after its end"),
+                State::Over => panic!("a call was polled after its end"),
             }
         }
     }

@@ -36,8 +36,6 @@ pub use codes::CODES;
 pub use context::RetryContext;
 pub use error::PolicyError;
 pub use explain::Explanation;
-#[cfg(feature = "tokio")]
-pub use future::RetryFuture;
 pub use history::{AttemptOutcome, AttemptRecord};
 pub use jitter::Jitter;
 #[cfg(feature = "metrics")]

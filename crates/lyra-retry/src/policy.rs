@@ -176,10 +176,7 @@ impl RetryPolicy {
     /// ```
     #[cfg(feature = "tokio")]
     #[track_caller]
-    pub fn run<F, Fut, T, E>(
-        &self,
-        operation: F,
-    ) -> crate::RetryFuture<'_, F, Fut, E, ByRecovery, Quiet>
+    pub fn run<F, Fut, T, E>(&self, operation: F) -> impl Future<Output = Result<T, RetryError<E>>>
     where
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<T, E>>,

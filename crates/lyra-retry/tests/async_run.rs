@@ -191,7 +191,7 @@ async fn after_a_panic_of_the_callback_there_is_no_further_attempt() {
         })
         .on_retry(|_| panic!("oh"));
     let mut future = pin!(call.into_future());
-    for expected in ["oh", "`RetryFuture` was polled after its end"] {
+    for expected in ["oh", "a call was polled after its end"] {
         let panic = poll_fn(|cx| {
             let poll = AssertUnwindSafe(|| future.as_mut().poll(cx).is_pending());
             Poll::Ready(std::panic::catch_unwind(poll).unwrap_err())
