@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::failure::Failure;
+use crate::running::Running;
 use crate::tree::Tree;
 
 pub(crate) const PATH: &str = "xtask/budget.toml";
@@ -52,9 +53,26 @@ impl Budget {
         Verdict { took, budget: self.steps.get(name).copied() }
     }
 
+    /// What a step that hangs may take before it is stopped.
+    pub(crate) fn limit_of_step(&self, name: &str) -> Duration {
+        limit(self.steps.get(name))
+    }
+
+    /// What the tests of a package may take before they are stopped.
+    pub(crate) fn limit_of_tests(&self, package: &str) -> Duration {
+        limit(self.tests.get(package))
+    }
+
     pub(crate) fn tests_of(&self, package: &str, took: Duration) -> Verdict {
         Verdict { took, budget: self.tests.get(package).copied() }
     }
+}
+
+/// Twice the budget, so that what is merely too slow is told as such; and then
+/// so long that a test which hung at the very end still gets to be named.
+fn limit(budget: Option<&u64>) -> Duration {
+    let seconds = budget.map_or(WHOLE_RUN, |budget| 2 * budget);
+    Duration::from_secs(seconds + Running::TOLD_AFTER * 3 / 2)
 }
 
 /// A time beside its budget.
@@ -111,6 +129,14 @@ mod tests {
         let verdict = budget("").unwrap().tests_of("new", Duration::from_secs(9999));
         assert!(!verdict.is_over());
         assert_eq!(verdict.to_string(), "9999.0 s, no budget");
+    }
+
+    #[test]
+    fn what_hangs_is_stopped_after_it_was_over_budget_and_could_be_named() {
+        let budget = budget("[steps]\nfmt = 10\n[tests]\na = 30\n").unwrap();
+        assert_eq!(budget.limit_of_step("fmt"), Duration::from_secs(110));
+        assert_eq!(budget.limit_of_tests("a"), Duration::from_secs(150));
+        assert_eq!(budget.limit_of_tests("new"), Duration::from_secs(WHOLE_RUN + 90));
     }
 
     #[test]

@@ -14,8 +14,10 @@
 mod budget;
 mod ci;
 mod failure;
+mod process_tree;
 mod report;
 mod run;
+mod running;
 mod steps;
 mod tidy;
 mod tools;

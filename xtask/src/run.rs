@@ -4,10 +4,15 @@ use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::failure::Failure;
+use crate::process_tree;
+
+/// How long a command that was killed may still be heard.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// One command line.
 #[derive(Debug, Clone)]
@@ -15,7 +20,7 @@ pub(crate) struct Call {
     program: OsString,
     shown: String,
     arguments: Vec<String>,
-    environment: Vec<(&'static str, &'static str)>,
+    environment: Vec<(&'static str, String)>,
 }
 
 /// What a finished command wrote.
@@ -24,6 +29,15 @@ pub(crate) struct Output {
     pub(crate) success: bool,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
+}
+
+/// How a command that was watched came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    Well,
+    Badly,
+    /// By us, at its limit.
+    Stopped,
 }
 
 impl Call {
@@ -49,8 +63,8 @@ impl Call {
         Self { program: program.into(), ..Self::program(&shown.display().to_string(), arguments) }
     }
 
-    pub(crate) fn env(mut self, name: &'static str, value: &'static str) -> Self {
-        self.environment.push((name, value));
+    pub(crate) fn env(mut self, name: &'static str, value: &str) -> Self {
+        self.environment.push((name, value.to_owned()));
         self
     }
 
@@ -95,8 +109,13 @@ impl Call {
     }
 
     /// Runs it, passes on each line that it writes and shows each to `see`;
-    /// whether it succeeded.
-    pub(crate) fn watch(&self, root: &Path, mut see: impl FnMut(&str)) -> Result<bool, Failure> {
+    /// at the limit it is killed with all that it has started.
+    pub(crate) fn watch(
+        &self,
+        root: &Path,
+        limit: Duration,
+        mut see: impl FnMut(&str),
+    ) -> Result<Ended, Failure> {
         println!("$ {}", self.line());
         let mut child = self
             .command(root)
@@ -106,21 +125,36 @@ impl Call {
             .spawn()
             .map_err(|error| self.not_started(&error))?;
         let (sender, lines) = mpsc::channel();
-        let readers = [
-            child.stdout.take().map(|pipe| forward(pipe, sender.clone())),
-            child.stderr.take().map(|pipe| forward(pipe, sender)),
-        ];
-        for line in lines {
-            println!("{line}");
-            see(&line);
+        // Not waited for: a process that outlives the command may hold a pipe
+        // open, and a reader ends with its pipe.
+        if let Some(pipe) = child.stdout.take() {
+            forward(pipe, sender.clone());
         }
-        for reader in readers.into_iter().flatten() {
-            // A reader has nothing that could panic; were it to, the missing
-            // closing line of the harness would be noticed by the caller.
-            let _ = reader.join();
+        if let Some(pipe) = child.stderr.take() {
+            forward(pipe, sender);
+        }
+        let mut until = Instant::now() + limit;
+        let mut is_stopped = false;
+        loop {
+            match lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(line) => {
+                    println!("{line}");
+                    see(&line);
+                }
+                Err(RecvTimeoutError::Timeout) if !is_stopped => {
+                    process_tree::kill(&mut child);
+                    // What was written before, half a line at the end included.
+                    (is_stopped, until) = (true, Instant::now() + LAST_WORDS);
+                }
+                Err(_) => break,
+            }
         }
         let status = child.wait().map_err(|error| self.not_started(&error))?;
-        Ok(status.success())
+        Ok(match status.success() {
+            _ if is_stopped => Ended::Stopped,
+            true => Ended::Well,
+            false => Ended::Badly,
+        })
     }
 
     fn command(&self, root: &Path) -> Command {
@@ -149,10 +183,7 @@ impl Call {
     }
 }
 
-fn forward<R: Read + Send + 'static>(
-    pipe: R,
-    lines: mpsc::Sender<String>,
-) -> thread::JoinHandle<()> {
+fn forward<R: Read + Send + 'static>(pipe: R, lines: mpsc::Sender<String>) {
     thread::spawn(move || {
         let mut pipe = BufReader::new(pipe);
         let mut line = Vec::new();
@@ -165,7 +196,7 @@ fn forward<R: Read + Send + 'static>(
                 return;
             }
         }
-    })
+    });
 }
 
 fn quoted(word: &str) -> String {
@@ -179,6 +210,8 @@ fn quoted(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
 
     #[test]
     fn a_line_can_be_typed_as_it_stands() {
@@ -201,10 +234,43 @@ mod tests {
         let mut seen = Vec::new();
         let call =
             Call::program("sh", &["-c", r"echo out; echo err >&2; printf 'bad \377 byte'; exit 3"]);
-        let success = call.watch(Path::new("."), |line| seen.push(line.to_owned())).unwrap();
+        let ended = call.watch(Path::new("."), LONG, |line| seen.push(line.to_owned())).unwrap();
         seen.sort();
         assert_eq!(seen, ["bad \u{fffd} byte", "err", "out"]);
-        assert!(!success);
+        assert_eq!(ended, Ended::Badly);
+        assert_eq!(
+            Call::program("true", &[]).watch(Path::new("."), LONG, |_| {}).unwrap(),
+            Ended::Well
+        );
+    }
+
+    #[test]
+    fn at_its_limit_a_command_is_killed_with_its_children_and_its_last_words_are_heard() {
+        let mut seen = Vec::new();
+        let script =
+            r"sleep 600 & echo $!; echo $$; sh -c 'echo $$; printf half; sleep 600; true' & wait";
+        let call = Call::program("sh", &["-c", script]);
+        let begun = Instant::now();
+        let limit = Duration::from_secs(2);
+        let ended = call.watch(Path::new("."), limit, |line| seen.push(line.to_owned())).unwrap();
+        assert_eq!(ended, Ended::Stopped);
+        assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
+        let (processes, words): (Vec<&String>, Vec<&String>) =
+            seen.iter().partition(|line| line.parse::<u32>().is_ok());
+        assert_eq!(words, ["half"], "{seen:?}");
+        assert_eq!(processes.len(), 3);
+        for process in processes {
+            assert!(!process_tree::is_alive(process), "{process} of {seen:?}");
+        }
+    }
+
+    #[test]
+    fn a_process_that_was_left_behind_holds_up_nobody_for_longer_than_the_limit() {
+        let call = Call::program("sh", &["-c", "(sleep 10 &)"]);
+        let begun = Instant::now();
+        let ended = call.watch(Path::new("."), Duration::from_millis(200), |_| {}).unwrap();
+        assert_eq!(ended, Ended::Stopped);
+        assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
     }
 
     #[test]

@@ -7,38 +7,59 @@
 
 use crate::failure::Failure;
 use crate::report::Report;
-use crate::run::Call;
+use crate::run::{Call, Ended};
+use crate::running::Running;
 use crate::tree::Package;
 use crate::workspace::Workspace;
 
 pub(crate) fn run(workspace: &Workspace, _: &mut Report) -> Result<(), Failure> {
     for package in workspace.tree.packages() {
-        for call in calls(package) {
-            let remedy = format!(
-                "make {} complete by itself: name the missing feature in its manifest, or put what needs a feature behind `#[cfg(feature = …)]`",
-                package.name
-            );
+        let remedy = format!(
+            "make {} complete by itself: name the missing feature in its manifest, or put what needs a feature behind `#[cfg(feature = …)]`",
+            package.name
+        );
+        for call in checks(package) {
             call.must(&workspace.root, &remedy)?;
+        }
+        if let Some(call) = test_with_none(package) {
+            test(workspace, &call, &remedy)?;
         }
     }
     Ok(())
 }
 
-fn calls(package: &Package) -> Vec<Call> {
+fn test(workspace: &Workspace, call: &Call, remedy: &str) -> Result<(), Failure> {
+    let mut running = Running::default();
+    let limit = workspace.budget.limit_of_step("features");
+    match call.watch(&workspace.root, limit, |line| running.see(line))? {
+        Ended::Well => Ok(()),
+        Ended::Badly => Err(Failure::new(format!("`{}`", call.line()), remedy)),
+        Ended::Stopped => Err(running.failure(call)),
+    }
+}
+
+fn has_features(package: &Package) -> bool {
+    package.features().any(|(feature, _)| feature != "default")
+        || package.dependencies().iter().any(|dependency| dependency.is_optional())
+}
+
+fn checks(package: &Package) -> Vec<Call> {
     let name = package.name.as_str();
-    let has_features = package.features().any(|(feature, _)| feature != "default")
-        || package.dependencies().iter().any(|dependency| dependency.is_optional());
-    if !has_features {
+    if !has_features(package) {
         // None, default and all are one and the same build.
         return vec![Call::cargo(&["check", "-p", name])];
     }
     vec![
         Call::cargo(&["check", "-p", name, "--no-default-features"]),
         Call::cargo(&["check", "-p", name, "--all-features"]),
-        // Documentation tests may show what a feature adds; those run with
-        // all features, in the step `test`.
-        Call::cargo(&["test", "-q", "-p", name, "--no-default-features", "--tests"]),
     ]
+}
+
+/// Documentation tests may show what a feature adds; those run with all
+/// features, in the step `test`.
+fn test_with_none(package: &Package) -> Option<Call> {
+    let words = ["test", "-q", "-p", &package.name, "--no-default-features", "--tests"];
+    has_features(package).then(|| Call::cargo(&words))
 }
 
 #[cfg(test)]
@@ -51,7 +72,8 @@ mod tests {
             ("Cargo.toml", "[workspace]\nmembers = [\"a\"]"),
             ("a/Cargo.toml", manifest),
         ]);
-        calls(&tree.packages()[0]).iter().map(Call::line).collect()
+        let package = &tree.packages()[0];
+        checks(package).into_iter().chain(test_with_none(package)).map(|call| call.line()).collect()
     }
 
     #[test]

@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use crate::failure::Failure;
 use crate::report::{Report, Skipped, Tally};
-use crate::run::Call;
+use crate::run::{Call, Ended};
+use crate::running::Running;
 use crate::workspace::Workspace;
 
 pub(crate) fn run(workspace: &Workspace, report: &mut Report) -> Result<(), Failure> {
@@ -31,15 +32,21 @@ fn test_package(
     let call = Call::cargo(&["test", "-p", package, "--all-features", "--no-fail-fast"]);
     let mut tally = Tally::default();
     let mut skipped = Vec::new();
+    let mut running = Running::default();
+    let limit = workspace.budget.limit_of_tests(package);
     let start = Instant::now();
-    let success = call.watch(&workspace.root, |line| {
+    let ended = call.watch(&workspace.root, limit, |line| {
+        running.see(line);
         if let Some(counted) = Tally::parse(line) {
             tally.add(counted);
         }
         skipped.extend(Skipped::parse(line));
     })?;
     let verdict = workspace.budget.tests_of(package, start.elapsed());
-    if !success && tally.failed == 0 {
+    if ended == Ended::Stopped {
+        tally.failed += running.tests().len() as u64;
+    }
+    if ended != Ended::Well && tally.failed == 0 {
         // A harness that was killed, or a documentation test that does not
         // build, leaves no line to count.
         tally.failed = 1;
@@ -53,13 +60,14 @@ fn test_package(
     report.skipped.extend(skipped);
     report.over.extend(verdict.complaint(&format!("the tests of {package}")));
     report.crates.push((package.to_owned(), verdict));
-    if success {
-        return Ok(());
+    match ended {
+        Ended::Well => Ok(()),
+        Ended::Stopped => Err(running.failure(&call)),
+        Ended::Badly => Err(Failure::new(
+            format!("`{}`", call.line()),
+            format!(
+                "mend the tests named above; one of them alone: `cargo test -p {package} --all-features NAME`"
+            ),
+        )),
     }
-    Err(Failure::new(
-        format!("`{}`", call.line()),
-        format!(
-            "mend the tests named above; one of them alone: `cargo test -p {package} --all-features NAME`"
-        ),
-    ))
 }
