@@ -18,6 +18,7 @@ mod process_tree;
 mod report;
 mod run;
 mod running;
+mod soak;
 mod steps;
 mod tidy;
 mod tools;
@@ -36,6 +37,8 @@ enum Request {
     Ci,
     Step(&'static Step),
     BlessLean,
+    Soak { factor: u64 },
+    Repeat { seed: u64 },
 }
 
 impl Request {
@@ -44,6 +47,16 @@ impl Request {
             [] | ["help" | "--help" | "-h"] => Ok(Self::Help),
             ["ci"] => Ok(Self::Ci),
             ["lean", "--bless"] => Ok(Self::BlessLean),
+            ["soak"] => Ok(Self::Soak { factor: soak::FACTOR }),
+            ["soak", factor] => match factor.parse() {
+                Ok(factor) if factor > 0 => Ok(Self::Soak { factor }),
+                _ => Err(format!("`soak` takes a factor from 1, not `{factor}`")),
+            },
+            ["repro", seed] => match seed.parse() {
+                Ok(seed) => Ok(Self::Repeat { seed }),
+                Err(_) => Err(format!("`repro` takes a seed, which `{seed}` is not")),
+            },
+            ["repro"] => Err("`repro` takes the seed that a failing test has named".to_owned()),
             [name] => STEPS
                 .iter()
                 .find(|step| step.name == *name)
@@ -62,7 +75,9 @@ fn help() -> String {
         text.push_str(&format!("  {:<15} {}\n", step.name, step.what));
     }
     text.push_str(
-        "  lean --bless    rewrites the lists of `lean`, after a change that was argued for\n",
+        "  lean --bless    rewrites the lists of `lean`, after a change that was argued for
+  soak [FACTOR]   the tests that take doses, with 100 or FACTOR times those of `test`
+  repro SEED      the tests that take a seed, with the one that a failure has named\n",
     );
     text
 }
@@ -88,19 +103,22 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let passed = match request {
-        Request::Help => true,
-        Request::Ci => ci::run(&workspace, STEPS.iter()),
-        Request::Step(step) => ci::run(&workspace, std::iter::once(step)),
-        Request::BlessLean => match steps::lean::bless(&workspace) {
-            Ok(()) => true,
-            Err(failure) => {
-                eprintln!("{failure}");
-                false
-            }
-        },
+    let done = match request {
+        Request::Help => Ok(true),
+        Request::Ci => Ok(ci::run(&workspace, STEPS.iter())),
+        Request::Step(step) => Ok(ci::run(&workspace, std::iter::once(step))),
+        Request::BlessLean => steps::lean::bless(&workspace).map(|()| true),
+        Request::Soak { factor } => soak::run(&workspace, factor).map(|()| true),
+        Request::Repeat { seed } => soak::repeat(&workspace, seed).map(|()| true),
     };
-    if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 #[cfg(test)]
@@ -114,6 +132,16 @@ mod tests {
                 matches!(Request::parse(&[step.name]), Ok(Request::Step(found)) if found.name == step.name)
             );
             assert!(help().contains(step.what));
+        }
+    }
+
+    #[test]
+    fn a_soak_has_a_factor_and_a_repetition_its_seed() {
+        assert!(matches!(Request::parse(&["soak"]), Ok(Request::Soak { factor: 100 })));
+        assert!(matches!(Request::parse(&["soak", "7"]), Ok(Request::Soak { factor: 7 })));
+        assert!(matches!(Request::parse(&["repro", "42"]), Ok(Request::Repeat { seed: 42 })));
+        for wrong in [["soak", "0"].as_slice(), &["soak", "long"], &["repro"], &["repro", "-1"]] {
+            assert!(Request::parse(wrong).is_err(), "{wrong:?}");
         }
     }
 
