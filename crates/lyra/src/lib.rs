@@ -8,5 +8,7 @@ pub use lyra_errors as errors;
 pub use lyra_backup as backup;
 #[cfg(feature = "memstore")]
 pub use lyra_memstore as memstore;
+#[cfg(feature = "ratelimit")]
+pub use lyra_ratelimit as ratelimit;
 #[cfg(feature = "retry")]
 pub use lyra_retry as retry;

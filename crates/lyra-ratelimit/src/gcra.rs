@@ -1,0 +1,188 @@
+//! The generic cell rate algorithm in whole nanoseconds: a bucket is one
+//! number, the theoretical arrival time (TAT) at which it will be full again.
+
+/// How fast a bucket fills, and how much it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rate {
+    interval: u64,
+    burst: u64,
+}
+
+/// A bucket at some time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bucket {
+    rate: Rate,
+    tat: u64,
+    /// By how much the last overdraft passed the burst; see `mend`.
+    overdraft: u64,
+}
+
+impl Rate {
+    /// `interval` nanoseconds a token, `burst` tokens. Their product has to
+    /// be below 2^55, which [`Quota`](crate::Quota) sees to.
+    pub(crate) const fn new(interval: u64, burst: u64) -> Self {
+        Self { interval, burst }
+    }
+
+    pub(crate) const fn interval(self) -> u64 {
+        self.interval
+    }
+
+    pub(crate) const fn burst(self) -> u64 {
+        self.burst
+    }
+
+    /// How far the TAT may lie ahead of the clock: the time in which an empty
+    /// bucket fills.
+    pub(crate) const fn tolerance(self) -> u64 {
+        self.interval * self.burst
+    }
+
+    /// The same bucket, filling `percent` as fast.
+    pub(crate) fn slowed(self, percent: u64) -> Self {
+        let interval = (self.interval.saturating_mul(100)).div_ceil(percent.clamp(1, 100));
+        // The fill time keeps below the bound of `new` with the burst given up.
+        let most = (1_u64 << 55) / self.burst;
+        Self { interval: interval.min(most.max(self.interval)), burst: self.burst }
+    }
+}
+
+impl Bucket {
+    pub(crate) const fn new(rate: Rate, tat: u64) -> Self {
+        Self { rate, tat, overdraft: 0 }
+    }
+
+    pub(crate) const fn rate(&self) -> Rate {
+        self.rate
+    }
+
+    pub(crate) const fn tat(&self) -> u64 {
+        self.tat
+    }
+
+    /// Puts the TAT that others left in the gate.
+    pub(crate) const fn set_tat(&mut self, tat: u64) {
+        self.tat = tat;
+    }
+
+    /// When `cost` tokens will be there, if nothing else is taken before.
+    pub(crate) fn ready_at(&self, now: u64, cost: u64) -> u64 {
+        let full_after = self.tat.max(now).saturating_add(self.price(cost));
+        full_after.saturating_sub(self.rate.tolerance()).max(now)
+    }
+
+    /// Takes `cost` tokens, also where they are not there.
+    pub(crate) fn charge(&mut self, now: u64, cost: u64) {
+        self.tat = self.tat.max(now).saturating_add(self.price(cost));
+        self.overdraft = self.tat.saturating_sub(now.saturating_add(self.rate.tolerance()));
+    }
+
+    /// Gives back `cost` tokens that were taken and not used.
+    pub(crate) fn refund(&mut self, cost: u64) {
+        self.tat = self.tat.saturating_sub(self.price(cost));
+    }
+
+    /// Leaves at most `tokens` in it.
+    pub(crate) fn drain_to(&mut self, now: u64, tokens: u64) {
+        let taken = self.rate.burst.saturating_sub(tokens);
+        self.tat = self.tat.max(now.saturating_add(self.price(taken)));
+    }
+
+    /// How many tokens it holds.
+    pub(crate) fn available(&self, now: u64) -> u64 {
+        let debt = self.tat.saturating_sub(now);
+        self.rate.tolerance().saturating_sub(debt) / self.rate.interval
+    }
+
+    /// Another rate from now on. What was taken stays taken, counted in
+    /// tokens: a larger burst is there at once, a smaller one is owed.
+    pub(crate) fn set_rate(&mut self, now: u64, rate: Rate) {
+        let debt = self.tat.saturating_sub(now);
+        let scaled = |nanos: u64| {
+            let scaled = (u128::from(nanos) * u128::from(rate.interval))
+                .div_ceil(u128::from(self.rate.interval));
+            u64::try_from(scaled).unwrap_or(u64::MAX)
+        };
+        self.overdraft = scaled(self.overdraft);
+        self.tat = now.saturating_add(scaled(debt));
+        self.rate = rate;
+        // A smaller burst can leave more taken than it holds: an overdraft.
+        let owed = self.tat.saturating_sub(now.saturating_add(rate.tolerance()));
+        self.overdraft = self.overdraft.max(owed);
+    }
+
+    /// Forgets a TAT that only a clock which was set back can have left: it
+    /// lies further ahead than all that can have been taken. The bucket is
+    /// empty then, and nobody waits for the lost time.
+    pub(crate) fn mend(&mut self, now: u64) {
+        let furthest = now.saturating_add(self.rate.tolerance()).saturating_add(self.overdraft);
+        self.tat = self.tat.min(furthest);
+    }
+
+    fn price(&self, cost: u64) -> u64 {
+        self.rate.interval.saturating_mul(cost)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATE: Rate = Rate::new(10, 5);
+
+    #[test]
+    fn a_full_bucket_gives_its_burst_and_then_one_an_interval() {
+        let mut bucket = Bucket::new(RATE, 0);
+        assert_eq!(bucket.available(100), 5);
+        assert_eq!(bucket.ready_at(100, 5), 100);
+        bucket.charge(100, 5);
+        assert_eq!(bucket.available(100), 0);
+        assert_eq!(bucket.ready_at(100, 1), 110);
+        assert_eq!(bucket.ready_at(100, 5), 150);
+        assert_eq!(bucket.available(129), 2);
+    }
+
+    #[test]
+    fn what_is_given_back_is_there_again_and_never_more_than_the_burst() {
+        let mut bucket = Bucket::new(RATE, 0);
+        bucket.charge(100, 4);
+        bucket.refund(3);
+        assert_eq!(bucket.available(100), 4);
+        bucket.refund(5);
+        assert_eq!(bucket.available(100), 5);
+    }
+
+    #[test]
+    fn taken_tokens_stay_taken_when_the_rate_changes() {
+        let mut bucket = Bucket::new(RATE, 0);
+        bucket.charge(100, 3);
+        bucket.set_rate(100, Rate::new(1_000, 10));
+        assert_eq!(bucket.available(100), 7);
+        bucket.set_rate(100, Rate::new(10, 2));
+        assert_eq!(bucket.ready_at(100, 1), 120, "one is owed, and one is asked for");
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_costs_one_full_burst_at_most() {
+        let mut bucket = Bucket::new(RATE, 0);
+        bucket.charge(1_000_000, 2);
+        bucket.mend(100);
+        assert_eq!(bucket.ready_at(100, 1), 110);
+    }
+
+    #[test]
+    fn an_overdraft_is_not_taken_for_a_clock_that_was_set_back() {
+        let mut bucket = Bucket::new(RATE, 0);
+        bucket.charge(100, 12);
+        bucket.mend(100);
+        assert_eq!(bucket.ready_at(100, 1), 180);
+    }
+
+    #[test]
+    fn a_slowed_bucket_keeps_its_burst() {
+        assert_eq!(RATE.slowed(50), Rate::new(20, 5));
+        assert_eq!(RATE.slowed(100), RATE);
+        let huge = Rate::new(1 << 45, 1 << 9);
+        assert!(huge.slowed(1).tolerance() <= 1 << 55);
+    }
+}

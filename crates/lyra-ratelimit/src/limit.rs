@@ -1,0 +1,126 @@
+use std::sync::Arc;
+
+use crate::error::RateLimitError;
+use crate::hold::Hold;
+use crate::meter::{Meter, Ready};
+use crate::pace::Pace;
+use crate::quota::{Quota, Shape};
+
+/// One limit of a line: its meter, what it was told, and how it treads.
+#[derive(Debug, Clone)]
+pub(crate) struct Limit {
+    pub(crate) name: Option<Arc<str>>,
+    pub(crate) meter: Meter,
+    quota: Option<Quota>,
+    pace: Pace,
+    /// Its service said that nothing is left.
+    hold: Hold,
+}
+
+impl Limit {
+    #[track_caller]
+    pub(crate) fn new(
+        name: Option<Arc<str>>,
+        quota: Quota,
+        step_after: u64,
+    ) -> Result<Self, RateLimitError> {
+        let meter = Meter::new(quota.shape()?);
+        let pace = Pace::new(step_after);
+        Ok(Self { name, meter, quota: Some(quota), pace, hold: Hold::default() })
+    }
+
+    pub(crate) fn slots(name: Option<Arc<str>>, most: u64) -> Self {
+        let meter = Meter::Slots { most, in_use: 0 };
+        Self { name, meter, quota: None, pace: Pace::new(1), hold: Hold::default() }
+    }
+
+    /// What it was told; none for slots.
+    pub(crate) const fn quota(&self) -> Option<Quota> {
+        self.quota
+    }
+
+    pub(crate) fn is_named(&self, name: &str) -> bool {
+        self.name.as_deref() == Some(name)
+    }
+
+    pub(crate) const fn is_slots(&self) -> bool {
+        matches!(self.meter, Meter::Slots { .. })
+    }
+
+    pub(crate) const fn pace_percent(&self) -> u64 {
+        self.pace.percent()
+    }
+
+    /// Whether a bucket in the gate can decide alone.
+    pub(crate) const fn is_plain(&self) -> bool {
+        matches!(self.meter, Meter::Bucket(_)) && self.is_at_ease()
+    }
+
+    /// Whether its service has no complaint that still counts.
+    pub(crate) const fn is_at_ease(&self) -> bool {
+        self.pace.is_full() && !self.hold.is_on()
+    }
+
+    pub(crate) fn ready_at(&self, now: u64, cost: u64) -> Ready {
+        let ready = self.meter.ready_at(now, cost);
+        if cost == 0 {
+            return ready;
+        }
+        Ready { at: ready.at.max(self.hold.until()), ..ready }
+    }
+
+    #[track_caller]
+    pub(crate) fn set_quota(&mut self, now: u64, quota: Quota) -> Result<(), RateLimitError> {
+        let shape = quota.shape()?;
+        self.quota = Some(quota);
+        self.meter.reshape(now, paced(shape, self.pace.percent()));
+        Ok(())
+    }
+
+    /// Its service asked for less, without saying which limit it meant.
+    pub(crate) fn complain(&mut self, now: u64) {
+        self.pace.complain(now);
+        self.keep_pace(now);
+    }
+
+    /// Its service allows `amount` in `period` nanoseconds.
+    pub(crate) fn cap(&mut self, now: u64, amount: u64, period: u64) {
+        let Some(quota) = self.quota else { return };
+        let ours = u128::from(quota.amount()) * u128::from(period);
+        let theirs = u128::from(amount) * quota.period().as_nanos();
+        if theirs < ours {
+            let percent = u64::try_from(theirs * 100 / ours).unwrap_or(100);
+            self.pace.slow_to(now, percent);
+            self.keep_pace(now);
+        }
+    }
+
+    pub(crate) fn hold(&mut self, now: u64, length: u64) {
+        self.hold.extend(now, length);
+    }
+
+    /// Does what time asks for: a hold that ends, a step back to full speed,
+    /// and what a clock that was set back has upset.
+    pub(crate) fn tick(&mut self, now: u64) {
+        self.meter.mend(now);
+        self.hold.tick(now);
+        if self.pace.tick(now) {
+            self.keep_pace(now);
+        }
+    }
+
+    fn keep_pace(&mut self, now: u64) {
+        if let Some(Ok(shape)) = self.quota.map(Quota::shape) {
+            self.meter.reshape(now, paced(shape, self.pace.percent()));
+        }
+    }
+}
+
+/// A bucket fills more slowly. A window stays what it is: its amount is the
+/// service's own rule, and what a complaint asks for is done by the hold.
+fn paced(shape: Shape, percent: u64) -> Shape {
+    match shape {
+        Shape::Bucket(rate) => Shape::Bucket(rate.slowed(percent)),
+        window @ Shape::Window { .. } => window,
+    }
+}

@@ -1,0 +1,130 @@
+//! When turns will come: the limits as they will be when everyone in line has
+//! been granted, reckoned once and kept until something upsets it.
+
+use super::{A_MOMENT, Line, Refusal};
+use crate::limit::Limit;
+use crate::waiter::Costs;
+
+impl Line {
+    /// In how many nanoseconds `costs` would be granted to one who comes now.
+    pub(crate) fn next_free(&mut self, now: u64, costs: &Costs) -> u64 {
+        let (ready, sure) = self.ready_at(now, costs);
+        if self.head().is_none() && sure {
+            return ready - now;
+        }
+        match self.refusal(now, costs) {
+            Refusal::NotYet { wait } => wait,
+            Refusal::Busy | Refusal::TooLarge { .. } => 0,
+        }
+    }
+
+    /// Something changed that may change when turns come: whoever can not be
+    /// served in time any more is told so now.
+    pub(crate) fn changed(&mut self, now: u64) {
+        self.reckoned = None;
+        let mut limits = self.limits.clone();
+        let mut last = now.max(self.hold.until());
+        let mut place = 0;
+        while let Some(waiter) = self.queue.get_mut(place) {
+            let refusal = match too_large(&limits, &waiter.costs) {
+                Some(limit) => Some(Refusal::TooLarge { limit }),
+                None => {
+                    let at = reckon(&limits, last, &waiter.costs);
+                    let late = at > waiter.deadline;
+                    late.then_some(Refusal::NotYet { wait: at.saturating_sub(now) })
+                }
+            };
+            if let Some(refusal) = refusal {
+                if let Some(waiter) = self.queue.remove(place) {
+                    self.refused.insert(waiter.ticket, refusal);
+                    self.wakes.extend(waiter.wake);
+                }
+                continue;
+            }
+            if !waiter.is_silent {
+                last = grant_in(&mut limits, last, &waiter.costs);
+                waiter.expected = last;
+            }
+            place += 1;
+        }
+        self.reckoned = Some((limits, last));
+        self.call_head(now);
+    }
+
+    /// When `costs` fit, for one who is first; and whether that is sure.
+    pub(super) fn ready_at(&self, now: u64, costs: &Costs) -> (u64, bool) {
+        ready_in(&self.limits, now.max(self.hold.until()), costs)
+    }
+
+    pub(super) fn fits(&self, costs: &Costs) -> Result<(), Refusal> {
+        too_large(&self.limits, costs).map_or(Ok(()), |limit| Err(Refusal::TooLarge { limit }))
+    }
+
+    /// Why not now, to one who comes last.
+    pub(super) fn refusal(&mut self, now: u64, costs: &Costs) -> Refusal {
+        let (mut expected, mut sure) = self.ready_at(now, costs);
+        if self.head().is_some() {
+            let (limits, last) = self.reckon_all(now);
+            let last = now.max(*last);
+            let behind = ready_in(limits, last, costs);
+            (expected, sure) = (behind.0.max(now + A_MOMENT), behind.1 && sure);
+        }
+        match expected - now {
+            0 => Refusal::Busy,
+            // Slots in use can make it later still, by nobody knows how much.
+            A_MOMENT if !sure => Refusal::Busy,
+            wait => Refusal::NotYet { wait },
+        }
+    }
+
+    /// When `costs` will be granted to one who joins the queue now.
+    pub(super) fn expect_next(&mut self, now: u64, costs: &Costs) -> u64 {
+        let (limits, last) = self.reckon_all(now);
+        *last = grant_in(limits, now.max(*last), costs);
+        *last
+    }
+
+    fn reckon_all(&mut self, now: u64) -> &mut (Vec<Limit>, u64) {
+        // Without a queue nothing was kept up to date.
+        if self.head().is_none() {
+            self.reckoned = None;
+        }
+        let start = now.max(self.hold.until());
+        self.reckoned.get_or_insert_with(|| {
+            let mut limits = self.limits.clone();
+            let mut last = start;
+            for waiter in self.queue.iter_mut().filter(|waiter| !waiter.is_silent) {
+                last = grant_in(&mut limits, last, &waiter.costs);
+                waiter.expected = last;
+            }
+            (limits, last)
+        })
+    }
+}
+
+fn too_large(limits: &[Limit], costs: &Costs) -> Option<usize> {
+    limits.iter().zip(costs).position(|(limit, cost)| *cost > limit.meter.largest())
+}
+
+fn ready_in(limits: &[Limit], now: u64, costs: &Costs) -> (u64, bool) {
+    let mut all = (now, true);
+    for (limit, cost) in limits.iter().zip(costs) {
+        let ready = limit.ready_at(now, *cost);
+        all = (all.0.max(ready.at), all.1 && ready.sure);
+    }
+    all
+}
+
+/// When `costs` fit at the earliest, slots aside.
+fn reckon(limits: &[Limit], now: u64, costs: &Costs) -> u64 {
+    ready_in(limits, now, costs).0
+}
+
+/// Grants as early as can be, slots aside; gives the time.
+fn grant_in(limits: &mut [Limit], now: u64, costs: &Costs) -> u64 {
+    let at = reckon(limits, now, costs);
+    for (limit, cost) in limits.iter_mut().zip(costs) {
+        limit.meter.charge(at, *cost);
+    }
+    at
+}

@@ -1,0 +1,159 @@
+//! Limits by name: known services, unknown ones, and too many of either.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is how a test fails")]
+
+use std::time::Duration;
+
+use lyra_errors::Classify;
+use lyra_ratelimit::{Limits, ManualClock, Quota, ServiceLimits, TokioClock};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn services(room: usize) -> (ServiceLimits<ManualClock>, ManualClock) {
+    let clock = ManualClock::new();
+    clock.advance(MINUTE);
+    let builder = ServiceLimits::builder().with_default(Quota::per_minute(2)).with_room(room);
+    (builder.with_clock(clock.clone()).build().unwrap(), clock)
+}
+
+#[test]
+fn each_service_has_a_limit_of_its_own() {
+    let (services, _) = services(10);
+    services.register("a", Quota::per_minute(1)).unwrap();
+    services.register("b", Quota::per_minute(1)).unwrap();
+    services.try_acquire("a").unwrap();
+    services.try_acquire("b").unwrap();
+    let error = services.try_acquire("a").unwrap_err();
+    assert_eq!(error.to_string(), "a: not yet: the next try makes sense in 60s");
+    for _ in 0..2 {
+        services.try_acquire("stranger").unwrap();
+    }
+    assert!(services.try_acquire("stranger").is_err());
+    services.try_acquire("another").unwrap();
+}
+
+#[test]
+fn a_handle_and_a_name_are_one_limit() {
+    let (services, _) = services(10);
+    let handle = services.register("a", Quota::per_minute(2)).unwrap();
+    handle.try_acquire().unwrap();
+    services.handle("a").unwrap().try_acquire().unwrap();
+    assert!(services.try_acquire("a").is_err());
+    assert_eq!(services.status()["a"].granted, 2);
+}
+
+#[test]
+fn a_service_that_is_registered_again_keeps_what_it_took() {
+    let (services, _) = services(10);
+    services.register("a", Quota::per_minute(4)).unwrap();
+    for _ in 0..3 {
+        services.try_acquire("a").unwrap();
+    }
+    services.register("a", Quota::per_minute(5)).unwrap();
+    assert_eq!(services.status()["a"].limits[0].available, 2);
+    let other = Limits::new().with("tokens", Quota::per_minute(5));
+    let error = services.register("a", other).unwrap_err();
+    assert_eq!(error.code().id(), "ratelimit.invalid");
+    assert_eq!(services.status()["a"].limits[0].available, 2);
+}
+
+#[test]
+fn a_stranger_that_is_registered_keeps_what_it_took() {
+    let (services, _) = services(10);
+    services.try_acquire("a").unwrap();
+    services.try_acquire("a").unwrap();
+    services.register("a", Quota::per_minute(10)).unwrap();
+    assert_eq!(services.status()["a"].limits[0].available, 8);
+}
+
+#[test]
+fn full_buckets_make_way_and_others_do_not() {
+    let (services, clock) = services(3);
+    for name in ["a", "b", "c"] {
+        services.try_acquire(name).unwrap();
+        services.try_acquire(name).unwrap();
+    }
+    // No room, and nobody is idle: the rest shares one bucket.
+    services.try_acquire("d").unwrap();
+    services.try_acquire("e").unwrap();
+    assert!(services.try_acquire("f").is_err());
+    assert_eq!(services.status()["other"].granted, 2);
+    assert!(services.try_acquire("a").is_err(), "nothing was forgotten");
+
+    clock.advance(MINUTE);
+    services.try_acquire("g").unwrap();
+    let known: Vec<_> = services.status().into_keys().map(|name| name.to_string()).collect();
+    assert_eq!(known, ["g"], "those who are full again went");
+}
+
+#[test]
+fn a_million_strange_names_take_no_more_room_than_there_is() {
+    let (services, _) = services(100);
+    for index in 0..100_000 {
+        let _ = services.try_acquire(&format!("host-{index}"));
+    }
+    assert!(services.status().len() <= 101);
+}
+
+#[test]
+fn five_hundred_and_twelve_services_can_be_registered() {
+    let (services, _) = services(1);
+    for index in 0..512 {
+        services
+            .register(&format!("a-service-with-a-long-name-{index}"), Quota::per_minute(1))
+            .unwrap();
+    }
+    let error = services.register("one more", Quota::per_minute(1)).unwrap_err();
+    assert_eq!(error.code().id(), "ratelimit.invalid");
+    for index in 0..512 {
+        let name = format!("a-service-with-a-long-name-{index}");
+        services.try_acquire(&name).unwrap();
+        assert!(services.try_acquire(&name).is_err(), "{name}");
+    }
+    services.register("a-service-with-a-long-name-7", Quota::per_minute(2)).unwrap();
+    services.try_acquire("a-service-with-a-long-name-7").unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_with_several_limits_is_charged_for_all_or_none() {
+    let services = ServiceLimits::builder().with_clock(TokioClock::new()).build().unwrap();
+    let limits = Limits::new()
+        .with("requests", Quota::per_minute(60))
+        .with("tokens", Quota::per_minute(6_000).with_burst(1_000))
+        .with_slots("connections", 2);
+    services.register("model", limits).unwrap();
+    let left = || services.status()["model"].limits.iter().map(|l| l.available).collect::<Vec<_>>();
+    let long = MINUTE * 10;
+    let first = services.enter("model", &[("tokens", 800)], long).await.unwrap();
+    assert_eq!(left(), [59, 200, 1]);
+
+    let start = tokio::time::Instant::now();
+    let refused = services.enter("model", &[("tokens", 300)], Duration::from_millis(999)).await;
+    assert_eq!(refused.unwrap_err().retry_after(), Some(Duration::from_secs(1)));
+    assert_eq!(left(), [59, 200, 1], "nothing was taken of the others");
+    let second = services.enter("model", &[("tokens", 300)], long).await.unwrap();
+    assert_eq!(start.elapsed(), Duration::from_secs(1));
+
+    first.settle(&[("tokens", 100)]).unwrap();
+    assert_eq!(left(), [59, 700, 1]);
+    second.cancel();
+    assert_eq!(left(), [60, 1_000, 2]);
+}
+
+#[test]
+fn threads_that_look_up_while_others_register_find_what_is_there() {
+    let services = ServiceLimits::new();
+    std::thread::scope(|scope| {
+        for part in 0..2 {
+            let services = &services;
+            scope.spawn(move || {
+                for index in 0..200 {
+                    let name = format!("s{part}-{index}");
+                    services.register(&name, Quota::per_hour(1)).unwrap();
+                    services.try_acquire(&name).unwrap();
+                    assert!(services.try_acquire(&name).is_err());
+                }
+            });
+        }
+    });
+    assert_eq!(services.status().len(), 400);
+}

@@ -1,0 +1,235 @@
+//! Waiting in line, on tokio's paused clock: never early, hardly late, in
+//! order, and not for ever.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is how a test fails")]
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use lyra_errors::Classify;
+use lyra_ratelimit::{LimitSet, Limits, Quota, RateLimitError, RateLimiter, TokioClock};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+const LONG: Duration = Duration::from_secs(3_600);
+
+fn limiter(quota: Quota) -> RateLimiter<TokioClock> {
+    RateLimiter::builder(quota).with_clock(TokioClock::new()).build().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_waiters_are_never_early_and_less_than_a_millisecond_late() {
+    // An interval of 7.3 ms, so that most turns fall between the timer's steps.
+    let interval = Duration::from_micros(7_300);
+    let limiter = limiter(Quota::every(interval));
+    let start = Instant::now();
+    let grants = Arc::new(Mutex::new(Vec::new()));
+    let mut tasks = JoinSet::new();
+    for index in 0..1_000 {
+        let (limiter, grants) = (limiter.clone(), Arc::clone(&grants));
+        tasks.spawn(async move {
+            limiter.acquire(LONG).await.unwrap();
+            grants.lock().unwrap().push((index, start.elapsed()));
+        });
+        tokio::task::yield_now().await; // it is in line
+    }
+    tasks.join_all().await;
+    let grants = grants.lock().unwrap();
+    let mut last = None;
+    for (place, (index, at)) in grants.iter().enumerate() {
+        assert_eq!(place, *index, "out of order");
+        // A grant that came late puts off the next: that is not oversold.
+        let due = last.map_or(Duration::ZERO, |last| last + interval);
+        assert!(*at >= due, "{index} came {:?} early", due - *at);
+        assert!(*at - due < Duration::from_millis(1), "{index} came {:?} late", *at - due);
+        last = Some(*at);
+    }
+    assert_eq!(grants.len(), 1_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_makes_up_for_the_timer() {
+    let limiter = limiter(Quota::per_second(1_000).with_burst(10));
+    let start = Instant::now();
+    for _ in 0..10_010 {
+        limiter.acquire(LONG).await.unwrap();
+    }
+    let elapsed = start.elapsed();
+    assert!(elapsed >= Duration::from_secs(10) && elapsed <= Duration::from_millis(10_001));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_heavy_caller_is_served_in_its_turn_beside_light_ones() {
+    let limiter = limiter(Quota::per_second(100).with_burst(40));
+    let mut light = JoinSet::new();
+    for _ in 0..8 {
+        let limiter = limiter.clone();
+        light.spawn(async move {
+            loop {
+                limiter.acquire(LONG).await.unwrap();
+            }
+        });
+    }
+    tokio::time::sleep(Duration::from_secs(5)).await; // tidy: sleep - the clock is paused
+    for _ in 0..20 {
+        let start = Instant::now();
+        limiter.acquire_n(40, LONG).await.unwrap();
+        // Eight are before it in line, and its own forty: 48 tokens.
+        let ideal = Duration::from_millis(480);
+        assert!(start.elapsed() <= ideal.mul_f64(1.1), "it took {:?}", start.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_cannot_be_served_in_time_is_told_so_at_once() {
+    let limiter = limiter(Quota::per_second(1).with_burst(1));
+    limiter.try_acquire().unwrap();
+    let waiting = tokio::spawn({
+        let limiter = limiter.clone();
+        async move { limiter.acquire(LONG).await }
+    });
+    tokio::task::yield_now().await;
+
+    let start = Instant::now();
+    let error = limiter.acquire(Duration::from_millis(1_999)).await.unwrap_err();
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(2)), "one is before it: {error}");
+    assert!(matches!(error, RateLimitError::TooLate { .. }));
+    limiter.acquire(Duration::from_secs(2)).await.unwrap();
+    assert_eq!(start.elapsed(), Duration::from_secs(2));
+    waiting.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_overtakes_those_who_wait() {
+    let limiter = limiter(Quota::per_second(1).with_burst(3));
+    limiter.try_acquire_n(3).unwrap();
+    let heavy = tokio::spawn({
+        let limiter = limiter.clone();
+        async move { limiter.acquire_n(3, LONG).await }
+    });
+    tokio::time::sleep(Duration::from_secs(2)).await; // tidy: sleep - the clock is paused
+    assert_eq!(limiter.available(), 2);
+    let error = limiter.try_acquire().unwrap_err();
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(2)), "after the heavy one");
+    heavy.await.unwrap().unwrap();
+    assert_eq!(limiter.status().granted, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_future_that_nobody_polls_holds_up_nobody_for_long() {
+    let limiter = limiter(Quota::per_second(10).with_burst(1));
+    limiter.try_acquire().unwrap();
+    let mut silent = Box::pin(limiter.acquire(LONG));
+    assert!(poll_once(&mut silent).is_none());
+
+    let start = Instant::now();
+    limiter.acquire(LONG).await.unwrap();
+    // Its turn would be after 0.2 s; the grace is a twentieth of a second,
+    // twice.
+    assert!(start.elapsed() <= Duration::from_millis(300), "{:?}", start.elapsed());
+    limiter.acquire(LONG).await.unwrap();
+    assert!(start.elapsed() <= Duration::from_millis(400), "the others go on at full speed");
+
+    // Polled again it is first, and it was charged nothing before.
+    silent.await.unwrap();
+    assert_eq!(limiter.status().granted, 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_reaches_those_who_wait() {
+    let limiter = limiter(Quota::per_hour(1).with_burst(1));
+    limiter.try_acquire().unwrap();
+    let start = Instant::now();
+    let patient = tokio::spawn({
+        let limiter = limiter.clone();
+        async move { limiter.acquire(LONG).await }
+    });
+    tokio::task::yield_now().await;
+    limiter.set_quota(Quota::per_second(10).with_burst(1)).unwrap();
+    patient.await.unwrap().unwrap();
+    assert_eq!(start.elapsed(), Duration::from_millis(100));
+
+    let late = tokio::spawn({
+        let limiter = limiter.clone();
+        async move { limiter.acquire(Duration::from_secs(10)).await }
+    });
+    tokio::task::yield_now().await;
+    limiter.set_quota(Quota::per_hour(1).with_burst(1)).unwrap();
+    let error = late.await.unwrap().unwrap_err();
+    assert_eq!(start.elapsed(), Duration::from_millis(100), "it is told at once");
+    assert!(matches!(error, RateLimitError::TimedOut { retry_after: Some(_), .. }), "{error:?}");
+
+    let large = tokio::spawn({
+        let limiter = limiter.clone();
+        async move { limiter.acquire_n(5, LONG).await }
+    });
+    limiter.set_quota(Quota::per_hour(10).with_burst(5)).unwrap();
+    tokio::task::yield_now().await;
+    limiter.set_quota(Quota::per_hour(10).with_burst(4)).unwrap();
+    let error = large.await.unwrap().unwrap_err();
+    assert!(matches!(error, RateLimitError::TooLarge { cost: 5, most: 4, .. }), "{error:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slot_that_does_not_come_free_ends_in_a_timeout() {
+    let set = LimitSet::builder(Limits::new().with_slots("connections", 1))
+        .named("arxiv")
+        .with_clock(TokioClock::new())
+        .build()
+        .unwrap();
+    let permit = set.try_enter(&[]).unwrap();
+    let start = Instant::now();
+    let error = set.enter(&[], Duration::from_secs(3)).await.unwrap_err();
+    assert_eq!(start.elapsed(), Duration::from_secs(3));
+    assert_eq!(error.to_string(), "arxiv: the turn did not come within 3s");
+    assert_eq!(error.code().id(), "ratelimit.timed_out");
+
+    let next = tokio::spawn({
+        let set = set.clone();
+        async move { set.enter(&[], LONG).await.map(drop) }
+    });
+    tokio::task::yield_now().await;
+    drop(permit);
+    next.await.unwrap().unwrap();
+    assert_eq!(start.elapsed(), Duration::from_secs(3), "a free slot calls the next");
+}
+
+#[test]
+fn threads_and_tasks_stand_in_one_line() {
+    // In real time: a thread cannot be paused. The order is what counts.
+    let limiter = RateLimiter::per_second(200).with_burst(1).build().unwrap();
+    limiter.try_acquire().unwrap();
+    let order = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        let (limiter, order) = (&limiter, &order);
+        for index in 0..20 {
+            scope.spawn(move || {
+                let granted = match index % 2 {
+                    0 => limiter.acquire_blocking(LONG),
+                    _ => runtime().block_on(limiter.acquire(LONG)),
+                };
+                order.lock().unwrap().push(index);
+                granted.unwrap();
+            });
+            while limiter.status().waiting + order.lock().unwrap().len() <= index {
+                std::thread::yield_now();
+            }
+        }
+    });
+    let order = order.into_inner().unwrap();
+    // Two that are granted within microseconds may write in another order.
+    let swapped = order.windows(2).filter(|pair| pair[0] > pair[1]).count();
+    assert_eq!(swapped, 0, "{order:?}");
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()
+}
+
+fn poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match std::pin::Pin::new(future).poll(&mut context) {
+        std::task::Poll::Ready(output) => Some(output),
+        std::task::Poll::Pending => None,
+    }
+}
