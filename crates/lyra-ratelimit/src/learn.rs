@@ -14,6 +14,10 @@ impl<C: Clock> Queue<C> {
         if line.get().learn(now, feedback) {
             line.get().changed(now);
         }
+        drop(line);
+        if feedback.is_throttled() {
+            self.series.complained();
+        }
     }
 }
 

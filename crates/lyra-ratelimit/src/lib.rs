@@ -19,12 +19,16 @@ mod limiter;
 mod limits;
 mod line;
 mod meter;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod pace;
 mod permit;
 pub mod presets;
 mod queue;
 mod quota;
 mod reservation;
+#[cfg(not(feature = "metrics"))]
+mod series;
 mod services;
 mod status;
 mod wait;
@@ -39,6 +43,8 @@ pub use global::{global, set_global};
 pub use limit_set::{LimitSet, LimitSetBuilder};
 pub use limiter::{RateLimiter, RateLimiterBuilder};
 pub use limits::Limits;
+#[cfg(feature = "metrics")]
+pub use metrics::METRICS;
 pub use permit::Permit;
 pub use quota::Quota;
 pub use reservation::Reservation;

@@ -12,7 +12,11 @@ use crate::error::RateLimitError;
 use crate::gate::{Closed, Gate};
 use crate::line::{Line, Refusal};
 use crate::meter::Meter;
+#[cfg(feature = "metrics")]
+use crate::metrics::Series;
 use crate::quota::Quota;
+#[cfg(not(feature = "metrics"))]
+use crate::series::Series;
 use crate::waiter::{Costs, MOST_LIMITS};
 
 pub(crate) struct Queue<C> {
@@ -21,6 +25,7 @@ pub(crate) struct Queue<C> {
     pub(crate) clock: C,
     pub(crate) name: Option<Arc<str>>,
     refused: AtomicU64,
+    pub(crate) series: Series,
 }
 
 /// The line, locked, with the gate shut. Dropped, it opens the gate again if
@@ -44,6 +49,7 @@ pub(crate) enum Entered<'a, C: Clock> {
 pub(crate) struct Place<'a, C: Clock> {
     pub(crate) queue: &'a Queue<C>,
     pub(crate) ticket: u64,
+    pub(crate) since: u64,
     pub(crate) deadline: u64,
     pub(crate) timeout: Duration,
     costs: Costs,
@@ -52,12 +58,18 @@ pub(crate) struct Place<'a, C: Clock> {
 
 impl<C: Clock> Queue<C> {
     pub(crate) fn new(line: Line, clock: C, name: Option<Arc<str>>) -> Self {
+        let series = Series::named(name.as_deref());
+        Self::counted_as(series, line, clock, name)
+    }
+
+    pub(crate) fn counted_as(series: Series, line: Line, clock: C, name: Option<Arc<str>>) -> Self {
         let queue = Self {
             gate: Gate::new(),
             line: Mutex::new(line),
             clock,
             name,
             refused: AtomicU64::new(0),
+            series,
         };
         drop(queue.lock()); // opens the gate, where it may be open
         queue
@@ -88,7 +100,14 @@ impl<C: Clock> Queue<C> {
     /// The same, for one who has read the clock already.
     #[inline]
     pub(crate) fn quick_at(&self, now: u64, cost: u64) -> bool {
-        cost == 0 || self.gate.try_take(now, cost).is_ok()
+        if cost == 0 {
+            return true;
+        }
+        let granted = self.gate.try_take(now, cost).is_ok();
+        if granted {
+            self.series.granted();
+        }
+        granted
     }
 
     /// Takes `cost` of the only limit, if it is there and nobody waits.
@@ -99,7 +118,10 @@ impl<C: Clock> Queue<C> {
             return Ok(());
         }
         match self.gate.try_take(self.clock.now(), cost) {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.series.granted();
+                Ok(())
+            }
             Err(closed) => self.try_again(closed, cost, std::panic::Location::caller()),
         }
     }
@@ -125,7 +147,13 @@ impl<C: Clock> Queue<C> {
         let now = line.now;
         let taken = line.get().try_take(now, costs);
         drop(line);
-        taken.map(|()| now).map_err(|refusal| self.refused(refusal, costs, None, location))
+        match taken {
+            Ok(()) => {
+                self.series.granted();
+                Ok(now)
+            }
+            Err(refusal) => Err(self.refused(refusal, costs, None, location)),
+        }
     }
 
     /// Takes `costs`, or stands in line if the turn can come in time.
@@ -141,10 +169,14 @@ impl<C: Clock> Queue<C> {
         let entered = line.get().enter(now, costs, deadline);
         drop(line);
         match entered {
-            Ok(None) => Ok(Entered::Granted { at: now }),
+            Ok(None) => {
+                self.series.granted();
+                Ok(Entered::Granted { at: now })
+            }
             Ok(Some(ticket)) => Ok(Entered::InLine(Place {
                 queue: self,
                 ticket,
+                since: now,
                 deadline,
                 timeout,
                 costs: *costs,
@@ -199,6 +231,13 @@ impl<C: Clock> Queue<C> {
         location: Location,
     ) -> RateLimitError {
         self.refused.fetch_add(1, Ordering::Relaxed);
+        self.series.refused(match (refusal, late) {
+            (Refusal::TooLarge { .. }, _) => "too_large",
+            (_, Some(Late { waited: true, .. })) => "timed_out",
+            (Refusal::Busy, _) => "busy",
+            (Refusal::NotYet { .. }, Some(_)) => "too_late",
+            (Refusal::NotYet { .. }, None) => "not_yet",
+        });
         let limiter = self.name.clone();
         match (refusal, late) {
             (Refusal::TooLarge { limit }, _) => self.too_large(limit, costs, location),

@@ -103,9 +103,13 @@ impl<C: Clock> Place<'_, C> {
 
     fn end(self, outcome: Outcome, location: Location) -> Result<u64, RateLimitError> {
         let (queue, costs, timeout) = (self.queue, *self.costs(), self.timeout);
+        queue.series.waited(Duration::from_nanos(queue.clock.now().saturating_sub(self.since)));
         self.given_up();
         match outcome {
-            Ok(at) => Ok(at),
+            Ok(at) => {
+                queue.series.granted();
+                Ok(at)
+            }
             Err(refusal) => {
                 let late = Late { timeout, waited: true };
                 Err(queue.refused(refusal, &costs, Some(late), location))

@@ -6,8 +6,12 @@ use crate::clock::{Clock, MonotonicClock};
 use crate::error::{RateLimitError, require};
 use crate::limits::Limits;
 use crate::line::Line;
+#[cfg(feature = "metrics")]
+use crate::metrics::Series;
 use crate::queue::Queue;
 use crate::quota::Quota;
+#[cfg(not(feature = "metrics"))]
+use crate::series::Series;
 
 /// Builds [`ServiceLimits`].
 ///
@@ -90,5 +94,10 @@ impl<C: Clock + Clone> ServiceLimitsBuilder<C> {
 impl<C: Clock + Clone> Settings<C> {
     pub(super) fn queue(&self, line: Line, name: &str) -> Queue<C> {
         Queue::new(line, self.clock.clone(), Some(name.into()))
+    }
+
+    /// That of a service that nobody registered.
+    pub(super) fn stranger(&self, line: Line, name: &str) -> Queue<C> {
+        Queue::counted_as(Series::other(), line, self.clock.clone(), Some(name.into()))
     }
 }

@@ -30,7 +30,7 @@ struct Known<C> {
 
 impl<C: Clock + Clone> Strangers<C> {
     pub(super) fn new(settings: &Settings<C>) -> Result<Self, RateLimitError> {
-        let rest = Arc::new(settings.queue(settings.default.line(settings.care)?, REST));
+        let rest = Arc::new(settings.stranger(settings.default.line(settings.care)?, REST));
         let known = Mutex::new(Known { queues: HashMap::new(), full_until: 0 });
         Ok(Self { known, room: settings.room, rest })
     }
@@ -48,7 +48,7 @@ impl<C: Clock + Clone> Strangers<C> {
             return Ok(Arc::clone(&self.rest));
         }
         let line = settings.default.line(settings.care)?;
-        let queue = Arc::new(settings.queue(line, name));
+        let queue = Arc::new(settings.stranger(line, name));
         known.queues.insert(name.into(), Arc::clone(&queue));
         Ok(queue)
     }

@@ -1,0 +1,116 @@
+//! What this crate counts, as one table, and the places that count it. The
+//! whole module is compiled with the feature `metrics` alone.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use ::metrics::{Key, Label, Level, Metadata, with_recorder};
+use lyra_errors::Metric;
+
+/// Every metric that this crate records, and no other.
+///
+/// The label `service` is the name of a limiter, a set or a registered
+/// service: of the first 256 names of a process, and `other` for what came
+/// later, for what has no name, and for services that nobody registered.
+pub const METRICS: &[Metric] = &[GRANTED, REFUSED, WAIT, COMPLAINTS];
+
+const GRANTED: Metric = Metric::counter("lyra_ratelimit_granted_total", "calls that were granted")
+    .with_labels(&[SERVICE]);
+
+const REFUSED: Metric =
+    Metric::counter("lyra_ratelimit_refused_total", "calls that were refused, by why")
+        .with_labels(&[SERVICE, ("reason", &REASONS)]);
+
+const WAIT: Metric = Metric::histogram(
+    "lyra_ratelimit_wait_seconds",
+    "time in line of those who had to wait, however it ended but by a cancel",
+)
+.with_labels(&[SERVICE]);
+
+const COMPLAINTS: Metric = Metric::counter(
+    "lyra_ratelimit_complaints_total",
+    "responses with which a service refused a call because there were too many",
+)
+.with_labels(&[SERVICE]);
+
+/// Open by nature, and capped below.
+const SERVICE: (&str, &[&str]) = ("service", &[]);
+
+const REASONS: [&str; 5] = ["not_yet", "too_late", "timed_out", "busy", "too_large"];
+
+/// How many names get a series of their own.
+const MOST_NAMES: usize = 256;
+
+/// What all others are counted as.
+const OTHER: &str = "other";
+
+static METADATA: Metadata<'static> =
+    Metadata::new("lyra_ratelimit", Level::INFO, Some(module_path!()));
+
+static NAMES: Mutex<Option<HashSet<Box<str>>>> = Mutex::new(None);
+
+/// The series of one limiter, ready-made: to count a grant allocates nothing.
+#[derive(Debug)]
+pub(crate) struct Series {
+    service: String,
+    granted: Key,
+    wait: Key,
+}
+
+impl Series {
+    /// Those of a limiter with this name.
+    pub(crate) fn named(name: Option<&str>) -> Self {
+        match name {
+            Some(name) if has_room_for(name) => Self::of(name),
+            _ => Self::of(OTHER),
+        }
+    }
+
+    pub(crate) fn other() -> Self {
+        Self::of(OTHER)
+    }
+
+    fn of(service: &str) -> Self {
+        Self {
+            service: service.to_owned(),
+            granted: key(&GRANTED, service, None),
+            wait: key(&WAIT, service, None),
+        }
+    }
+
+    pub(crate) fn granted(&self) {
+        count(&self.granted);
+    }
+
+    pub(crate) fn refused(&self, reason: &'static str) {
+        debug_assert!(REASONS.contains(&reason), "the table knows all reasons");
+        count(&key(&REFUSED, &self.service, Some(reason)));
+    }
+
+    pub(crate) fn waited(&self, time: Duration) {
+        with_recorder(|recorder| recorder.register_histogram(&self.wait, &METADATA)).record(time);
+    }
+
+    pub(crate) fn complained(&self) {
+        count(&key(&COMPLAINTS, &self.service, None));
+    }
+}
+
+fn count(key: &Key) {
+    with_recorder(|recorder| recorder.register_counter(key, &METADATA)).increment(1);
+}
+
+fn key(metric: &Metric, service: &str, reason: Option<&'static str>) -> Key {
+    let service = Label::new("service", service.to_owned());
+    let reason = reason.map(|reason| Label::new("reason", reason));
+    Key::from_parts(metric.name(), [service].into_iter().chain(reason).collect::<Vec<_>>())
+}
+
+/// Whether this name is, or becomes, one of those with series of their own.
+fn has_room_for(name: &str) -> bool {
+    // Nothing panics while it is held.
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    let names = names.get_or_insert_default();
+    names.contains(name) || (names.len() < MOST_NAMES && names.insert(name.into()))
+}
