@@ -3,7 +3,8 @@
 //! Read it from here: a request is parsed, the workspace is loaded, the steps
 //! of [`steps::STEPS`] run in their order, and the first that fails ends the
 //! run with its remedy. Each step is a module below `steps`, each rule of
-//! `tidy` a module below `tidy`.
+//! `tidy` a module below `tidy`. [`soak`] and [`bench`] stand beside them: long
+//! runs and measurements are no part of the gate.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::print_stdout,
@@ -11,6 +12,7 @@
     reason = "this is a command: what it says, it says on the terminal"
 )]
 
+mod bench;
 mod budget;
 mod ci;
 mod failure;
@@ -27,6 +29,7 @@ mod workspace;
 
 use std::process::ExitCode;
 
+use bench::Bench;
 use steps::{STEPS, Step};
 use workspace::Workspace;
 
@@ -39,6 +42,7 @@ enum Request {
     BlessLean,
     Soak { factor: u64 },
     Repeat { seed: u64 },
+    Bench(Bench),
 }
 
 impl Request {
@@ -57,6 +61,7 @@ impl Request {
                 Err(_) => Err(format!("`repro` takes a seed, which `{seed}` is not")),
             },
             ["repro"] => Err("`repro` takes the seed that a failing test has named".to_owned()),
+            ["bench", rest @ ..] => Bench::parse(rest).map(Self::Bench),
             [name] => STEPS
                 .iter()
                 .find(|step| step.name == *name)
@@ -79,6 +84,7 @@ fn help() -> String {
   soak [FACTOR]   the tests that take doses, with 100 or FACTOR times those of `test`
   repro SEED      the tests that take a seed, with the one that a failure has named\n",
     );
+    text.push_str(&bench::help());
     text
 }
 
@@ -110,6 +116,7 @@ fn main() -> ExitCode {
         Request::BlessLean => steps::lean::bless(&workspace).map(|()| true),
         Request::Soak { factor } => soak::run(&workspace, factor).map(|()| true),
         Request::Repeat { seed } => soak::repeat(&workspace, seed).map(|()| true),
+        Request::Bench(bench) => bench.run(&workspace),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

@@ -43,7 +43,12 @@ impl Workspace {
     /// Where tools are installed: below the folder that cargo builds into, so
     /// that `cargo clean` takes them along.
     pub(crate) fn tools(&self) -> PathBuf {
+        self.target().join("tools")
+    }
+
+    /// Where cargo builds.
+    pub(crate) fn target(&self) -> PathBuf {
         let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-        self.root.join(target).join("tools")
+        self.root.join(target)
     }
 }

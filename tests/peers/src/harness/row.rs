@@ -1,0 +1,91 @@
+//! One figure of ours beside the same figure of one peer.
+
+use serde_json::{Value, json};
+
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    pub(crate) area: &'static str,
+    pub(crate) case: String,
+    pub(crate) peer: String,
+    /// `None` where ours was not measured.
+    pub(crate) ours: Option<f64>,
+    /// `None` where no peer does it.
+    pub(crate) theirs: Option<f64>,
+    /// Of times alone: a ratio of counts that should be 0 says nothing.
+    pub(crate) ratio: Option<f64>,
+    /// Between which ratios the quarters of the rounds lie.
+    pub(crate) spread: Option<(f64, f64)>,
+    pub(crate) unit: &'static str,
+    /// Of ours, for one call.
+    pub(crate) allocations: Option<f64>,
+    pub(crate) their_allocations: Option<f64>,
+}
+
+impl Row {
+    pub(crate) fn json(&self) -> Value {
+        json!({
+            "area": self.area,
+            "case": self.case,
+            "peer": self.peer,
+            "ours": self.ours,
+            "theirs": self.theirs,
+            "ratio": self.ratio,
+            "unit": self.unit,
+            "allocations": self.allocations,
+        })
+    }
+}
+
+/// What one contender came to where no time is compared: a count, a share.
+#[derive(Debug, Clone)]
+pub(crate) struct Figure {
+    pub(crate) name: &'static str,
+    pub(crate) is_ours: bool,
+    pub(crate) value: f64,
+}
+
+/// Figures of one case as rows: ours beside each peer.
+pub(crate) fn figure_rows(
+    area: &'static str,
+    case: &str,
+    unit: &'static str,
+    figures: &[Figure],
+) -> Vec<Row> {
+    let ours = figures.iter().find(|figure| figure.is_ours).map(|figure| figure.value);
+    let row = |peer: &str, theirs| Row {
+        area,
+        case: case.to_owned(),
+        peer: peer.to_owned(),
+        ours,
+        theirs,
+        ratio: None,
+        spread: None,
+        unit,
+        allocations: None,
+        their_allocations: None,
+    };
+    let peers: Vec<&Figure> = figures.iter().filter(|figure| !figure.is_ours).collect();
+    match peers.as_slice() {
+        [] => vec![row("none", None)],
+        peers => peers.iter().map(|peer| row(peer.name, Some(peer.value))).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_measured_is_null() {
+        let figure = |name, is_ours, value| Figure { name, is_ours, value };
+        let peers = [figure("a", false, 1.0), figure("b", false, 2.0)];
+        let rows = figure_rows("area", "case", "tokens", &peers);
+        assert_eq!(rows.len(), 2);
+        assert_eq!(rows[1].json()["ours"], Value::Null);
+        assert_eq!(rows[1].json()["theirs"], 2.0);
+        let all = [figure("ours", true, 0.0), figure("a", false, 1.0)];
+        assert_eq!(figure_rows("area", "case", "tokens", &all)[0].ours, Some(0.0));
+        let alone = figure_rows("area", "case", "tokens", &all[..1]);
+        assert_eq!((alone[0].ours, alone[0].theirs), (Some(0.0), None));
+    }
+}
