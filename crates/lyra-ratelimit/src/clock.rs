@@ -15,6 +15,12 @@ pub trait Clock: Send + Sync {
     /// Nanoseconds since a point that stays the same for this clock.
     fn now(&self) -> u64;
 
+    /// Whether it goes by itself and at the system's pace, so that a timer of
+    /// the system may be used where tokio's is too coarse.
+    fn is_real(&self) -> bool {
+        false
+    }
+
     /// Blocks the calling thread until it is unparked, or `at_most` has
     /// passed; it may return earlier.
     fn park(&self, at_most: Duration) {
@@ -50,6 +56,10 @@ impl Clock for MonotonicClock {
     #[inline]
     fn now(&self) -> u64 {
         self.0.delta_as_nanos(0, self.0.raw())
+    }
+
+    fn is_real(&self) -> bool {
+        true
     }
 }
 

@@ -51,6 +51,20 @@ impl Limit {
         self.pace.percent()
     }
 
+    /// Whether tokio's timer, of which a wake-up comes a millisecond late on
+    /// average, would cost more than a two-hundredth of the rate: the bucket
+    /// fills quickly, and has no burst in which the lost time is made up.
+    pub(crate) const fn is_tight(&self) -> bool {
+        const LATE: u64 = 2_000_000;
+        match &self.meter {
+            Meter::Bucket(bucket) => {
+                let rate = bucket.rate();
+                rate.interval() < 200 * LATE && rate.tolerance() - rate.interval() < LATE
+            }
+            Meter::Window(_) | Meter::Slots { .. } => false,
+        }
+    }
+
     /// Whether a bucket in the gate can decide alone.
     pub(crate) const fn is_plain(&self) -> bool {
         matches!(self.meter, Meter::Bucket(_)) && self.is_at_ease()

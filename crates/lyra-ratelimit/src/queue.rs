@@ -10,6 +10,7 @@ use lyra_errors::Location;
 use crate::clock::{Clock, nanos};
 use crate::error::RateLimitError;
 use crate::gate::{Closed, Gate};
+use crate::limit::Limit;
 use crate::line::{Line, Refusal};
 use crate::meter::Meter;
 #[cfg(feature = "metrics")]
@@ -52,6 +53,8 @@ pub(crate) struct Place<'a, C: Clock> {
     pub(crate) since: u64,
     pub(crate) deadline: u64,
     pub(crate) timeout: Duration,
+    /// Whether it is worth a finer timer than tokio's.
+    pub(crate) is_tight: bool,
     costs: Costs,
     over: bool,
 }
@@ -167,6 +170,7 @@ impl<C: Clock> Queue<C> {
         let now = line.now;
         let deadline = now.saturating_add(nanos(timeout));
         let entered = line.get().enter(now, costs, deadline);
+        let is_tight = self.clock.is_real() && line.get().limits.iter().any(Limit::is_tight);
         drop(line);
         match entered {
             Ok(None) => {
@@ -179,6 +183,7 @@ impl<C: Clock> Queue<C> {
                 since: now,
                 deadline,
                 timeout,
+                is_tight,
                 costs: *costs,
                 over: false,
             })),

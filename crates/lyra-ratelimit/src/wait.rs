@@ -2,11 +2,12 @@
 //! what to do, and sleep until it is worth to ask again.
 
 use std::future::poll_fn;
-use std::pin::pin;
-use std::task::Poll;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use futures_timer::Delay;
 use lyra_errors::Location;
 use tokio::runtime::Handle;
 use tokio::time;
@@ -42,6 +43,7 @@ impl<C: Clock> Queue<C> {
         }
         let deadline = time::Instant::now() + timeout;
         let mut sleep = pin!(time::sleep_until(deadline));
+        let mut fine = None;
         let outcome = poll_fn(|context| {
             loop {
                 let time_is_up = time::Instant::now() >= deadline;
@@ -51,8 +53,14 @@ impl<C: Clock> Queue<C> {
                 };
                 // The runtime's own clock has the last word on the timeout,
                 // whatever the limiter's does.
-                sleep.as_mut().reset((time::Instant::now() + nap).min(deadline));
-                if sleep.as_mut().poll(context).is_pending() {
+                let is_over = match place.is_tight {
+                    true => poll_fine(&mut fine, nap, context),
+                    false => {
+                        sleep.as_mut().reset((time::Instant::now() + nap).min(deadline));
+                        false
+                    }
+                };
+                if !is_over && sleep.as_mut().poll(context).is_pending() {
                     return Poll::Pending;
                 }
             }
@@ -116,4 +124,12 @@ impl<C: Clock> Place<'_, C> {
             }
         }
     }
+}
+
+/// Sleeps for `nap` on a timer that is late by a fifth of a millisecond, and
+/// has a thread of its own.
+fn poll_fine(fine: &mut Option<Delay>, nap: Duration, context: &mut Context<'_>) -> bool {
+    let delay = fine.get_or_insert_with(|| Delay::new(nap));
+    delay.reset(nap);
+    Pin::new(delay).poll(context).is_ready()
 }
