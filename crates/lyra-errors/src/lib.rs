@@ -11,6 +11,8 @@ mod error;
 mod ext;
 mod kind;
 #[cfg(feature = "metrics")]
+mod label_set;
+#[cfg(feature = "metrics")]
 mod metric;
 mod record;
 mod recovery;
@@ -27,6 +29,8 @@ pub use context::Context;
 pub use error::Error;
 pub use ext::ResultExt;
 pub use kind::ErrorKind;
+#[cfg(feature = "metrics")]
+pub use label_set::LabelSet;
 #[cfg(feature = "metrics")]
 pub use metric::{Metric, MetricKind, MetricUnit};
 pub use record::{CauseRecord, ErrorRecord, RecordError};

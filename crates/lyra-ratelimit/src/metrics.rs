@@ -1,12 +1,10 @@
 //! What this crate counts, as one table, and the places that count it. The
 //! whole module is compiled with the feature `metrics` alone.
 
-use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ::metrics::{Key, Label, Level, Metadata, with_recorder};
-use lyra_errors::Metric;
+use lyra_errors::{LabelSet, Metric};
 
 /// Every metric that this crate records, and no other.
 ///
@@ -39,21 +37,16 @@ const SERVICE: (&str, &[&str]) = ("service", &[]);
 
 const REASONS: [&str; 5] = ["not_yet", "too_late", "timed_out", "busy", "too_large"];
 
-/// How many names get a series of their own.
-const MOST_NAMES: usize = 256;
-
-/// What all others are counted as.
-const OTHER: &str = "other";
+/// Only so many names get series of their own.
+static SERVICES: LabelSet = LabelSet::new(256);
 
 static METADATA: Metadata<'static> =
     Metadata::new("lyra_ratelimit", Level::INFO, Some(module_path!()));
 
-static NAMES: Mutex<Option<HashSet<Box<str>>>> = Mutex::new(None);
-
 /// The series of one limiter, ready-made: to count a grant allocates nothing.
 #[derive(Debug)]
 pub(crate) struct Series {
-    service: String,
+    service: &'static str,
     granted: Key,
     wait: Key,
 }
@@ -61,22 +54,15 @@ pub(crate) struct Series {
 impl Series {
     /// Those of a limiter with this name.
     pub(crate) fn named(name: Option<&str>) -> Self {
-        match name {
-            Some(name) if has_room_for(name) => Self::of(name),
-            _ => Self::of(OTHER),
-        }
+        Self::of(name.map_or(LabelSet::OTHER, |name| SERVICES.label(name)))
     }
 
     pub(crate) fn other() -> Self {
-        Self::of(OTHER)
+        Self::of(LabelSet::OTHER)
     }
 
-    fn of(service: &str) -> Self {
-        Self {
-            service: service.to_owned(),
-            granted: key(&GRANTED, service, None),
-            wait: key(&WAIT, service, None),
-        }
+    fn of(service: &'static str) -> Self {
+        Self { service, granted: key(&GRANTED, service, None), wait: key(&WAIT, service, None) }
     }
 
     pub(crate) fn granted(&self) {
@@ -85,7 +71,7 @@ impl Series {
 
     pub(crate) fn refused(&self, reason: &'static str) {
         debug_assert!(REASONS.contains(&reason), "the table knows all reasons");
-        count(&key(&REFUSED, &self.service, Some(reason)));
+        count(&key(&REFUSED, self.service, Some(reason)));
     }
 
     pub(crate) fn waited(&self, time: Duration) {
@@ -93,7 +79,7 @@ impl Series {
     }
 
     pub(crate) fn complained(&self) {
-        count(&key(&COMPLAINTS, &self.service, None));
+        count(&key(&COMPLAINTS, self.service, None));
     }
 }
 
@@ -101,16 +87,8 @@ fn count(key: &Key) {
     with_recorder(|recorder| recorder.register_counter(key, &METADATA)).increment(1);
 }
 
-fn key(metric: &Metric, service: &str, reason: Option<&'static str>) -> Key {
-    let service = Label::new("service", service.to_owned());
+fn key(metric: &Metric, service: &'static str, reason: Option<&'static str>) -> Key {
+    let service = Label::new("service", service);
     let reason = reason.map(|reason| Label::new("reason", reason));
     Key::from_parts(metric.name(), [service].into_iter().chain(reason).collect::<Vec<_>>())
-}
-
-/// Whether this name is, or becomes, one of those with series of their own.
-fn has_room_for(name: &str) -> bool {
-    // Nothing panics while it is held.
-    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
-    let names = names.get_or_insert_default();
-    names.contains(name) || (names.len() < MOST_NAMES && names.insert(name.into()))
 }
