@@ -63,7 +63,7 @@ pub(crate) enum Format {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// The whole job on real text: import, transactions, search, backup under load, restore, compare
+    /// The whole job on real text: import, transactions, search, calls to a flaky service, backup under load, restore, compare
     Tour(TourArgs),
     /// What the agent remembers: entries in collections, changed only by whole transactions
     Memory(memory::MemoryArgs),

@@ -25,6 +25,10 @@ pub(crate) const COMPARISON: Code = Code::new(
     "cli.comparison",
     "this is a defect of the store or of the backup: report it, with the directory of --keep",
 );
+pub(crate) const CALLS: Code = Code::new(
+    "cli.calls",
+    "this is a defect of the limits or of the retries: report it, with the timeline",
+);
 pub(crate) const INVALID_INPUT: Code =
     Code::new("cli.invalid_input", "each fault names its file, line and field: correct those");
 
@@ -41,6 +45,7 @@ pub(crate) const CODES: &[Code] = &[
     OUTPUT,
     FILE_EXISTS,
     COMPARISON,
+    CALLS,
     INVALID_INPUT,
 ];
 
@@ -139,13 +144,20 @@ pub(crate) enum CliError {
         #[snafu(implicit)]
         location: Location,
     },
+
+    #[snafu(display("the calls were not made as the service asked: {difference}"))]
+    Calls {
+        difference: String,
+        #[snafu(implicit)]
+        location: Location,
+    },
 }
 
 impl Classify for CliError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Comparison { .. } => ErrorKind::Memory,
-            Self::Output { .. } => ErrorKind::Internal,
+            Self::Output { .. } | Self::Calls { .. } => ErrorKind::Internal,
             _ => ErrorKind::Validation,
         }
     }
@@ -163,6 +175,7 @@ impl Classify for CliError {
             Self::Output { .. } => OUTPUT,
             Self::FileExists { .. } => FILE_EXISTS,
             Self::Comparison { .. } => COMPARISON,
+            Self::Calls { .. } => CALLS,
         }
     }
 
@@ -199,7 +212,8 @@ impl Classify for CliError {
             | Self::NotConfirmed { location, .. }
             | Self::FileExists { location, .. }
             | Self::Output { location, .. }
-            | Self::Comparison { location, .. } => Some(location),
+            | Self::Comparison { location, .. }
+            | Self::Calls { location, .. } => Some(location),
         }
     }
 }

@@ -56,6 +56,7 @@ const TABLE: &[(Exit, &[&str])] = &[
             "backup.disk_full",
             "backup.io",
             "backup.unreadable",
+            "cli.calls",
             "cli.comparison",
             "cli.output",
             "cli.unusable_path",

@@ -237,6 +237,26 @@ fn ctrl_c_takes_the_temporary_directory_of_the_tour_along() {
     assert_eq!(place.names("temporary"), [""; 0]);
 }
 
+#[test]
+fn ctrl_c_ends_the_calls_of_the_tour_in_the_middle_of_a_wait() {
+    let place = Place::new();
+    place.write("texts/one.md", "# One\n\nText.\n");
+    std::fs::create_dir(place.join("temporary")).unwrap();
+    let mut tour = place
+        .command("tour --from texts")
+        .env("TMPDIR", place.join("temporary"))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(tour.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let waits = lines.find(|line| line.contains("asked to stay away for 1.0 s"));
+    assert!(waits.is_some_and(|line| line.contains("call 4")));
+    tell(&tour, "-INT");
+    assert_eq!(tour.wait().unwrap().code(), Some(130));
+    assert_eq!(lines.collect::<Vec<_>>(), [""; 0]);
+    assert_eq!(place.names("temporary"), [""; 0]);
+}
+
 /// Runs a script that may mount: as root in a namespace of its own, or as
 /// anybody with a root of one's own.
 fn run_with_mounts(place: &Place, script: &str, name: &str) -> Result<String, String> {

@@ -6,8 +6,10 @@
 mod support;
 
 use std::path::Path;
+use std::process::Command;
 
-use support::{Place, Ran, command_in};
+use serde_json::json;
+use support::{Place, Ran, command_in, skipped};
 
 #[test]
 fn the_tour_of_this_checkout_succeeds_and_ends_with_a_table() {
@@ -19,8 +21,17 @@ fn the_tour_of_this_checkout_succeeds_and_ends_with_a_table() {
     let mut tour = command_in(&here, "tour");
     let ran = Ran::of(tour.env("TMPDIR", place.path()).output().unwrap());
     assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
-    let steps =
-        ["import", "commit", "roll back", "search", "backup", "validate", "restore", "compare"];
+    let steps = [
+        "import",
+        "commit",
+        "roll back",
+        "search",
+        "call",
+        "backup",
+        "validate",
+        "restore",
+        "compare",
+    ];
     let table = ran.stdout.split("STEP").nth(1).expect(&ran.stdout);
     for step in steps {
         assert!(table.contains(&format!("\n{step} ")), "no `{step}` in\n{}", ran.stdout);
@@ -41,15 +52,66 @@ fn the_tour_as_one_document_has_counts_and_times() {
     let tour = place.json("tour --from texts");
     assert_eq!(tour["ok"], true);
     let steps = tour["steps"].as_array().unwrap();
-    assert_eq!(steps.len(), 8);
+    assert_eq!(steps.len(), 9);
     assert!(steps.iter().all(|step| step["seconds"].is_f64()), "{tour}");
     assert_eq!(steps[0]["counts"]["entries"], 2);
     assert_eq!(steps[0]["counts"]["files"], 1);
-    let compare = &steps[7]["counts"];
+    let compare = &steps[8]["counts"];
     assert_eq!(compare["equal"], compare["expected"]);
     assert!(compare["equal"].as_u64().unwrap() >= 4, "{tour}");
     assert_eq!(place.names("."), ["texts"]);
     assert_eq!(place.names("texts"), ["one.md"]);
+}
+
+#[test]
+fn the_calls_of_the_tour_are_a_timeline_in_which_no_wait_is_missing() {
+    let place = Place::new();
+    place.write("texts/one.md", "# One\n\nA text about rivers.\n");
+    let tour = place.json("tour --from texts");
+    let call = &tour["steps"][4]["counts"];
+    let attempts = call["timeline"].as_array().unwrap();
+    let of = |status: u16| attempts.iter().filter(|a| a["status"] == status).count();
+    assert_eq!((of(200), of(500), of(503), of(429)), (6, 1, 1, 1), "{call}");
+    assert_eq!(
+        (&call["calls"], &call["failed"], &call["throttled"]),
+        (&json!(6), &json!(2), &json!(1))
+    );
+    for (now, next) in attempts.iter().zip(&attempts[1..]) {
+        let (at, then) = (now["at"].as_f64().unwrap(), next["at"].as_f64().unwrap());
+        let wait = now["next_try"].as_f64().unwrap_or(0.0) + next["waited"].as_f64().unwrap();
+        // The limiter's clock may tick a little differently.
+        assert!(then - at > wait - 0.001, "{call}");
+        assert_eq!(now["next_try"].is_null(), now["status"] == 200, "{call}");
+        assert_eq!(now["call"] == next["call"], now["status"] != 200, "{call}");
+    }
+}
+
+#[test]
+fn where_nobody_can_connect_the_calls_are_left_out_and_the_rest_is_done() {
+    let place = Place::new();
+    place.write("texts/one.md", "# One\n\nA text about rivers.\n");
+    let tour = |namespaces: &[&str], format| {
+        let mut command = Command::new("unshare");
+        command.args(namespaces).arg(env!("CARGO_BIN_EXE_lyra"));
+        command.args(["tour", "--from", "texts", "--format", format]);
+        Ran::of(command.current_dir(place.path()).output().unwrap())
+    };
+    let ways = [&["--net"][..], &["--user", "--map-root-user", "--net"]];
+    let Some(way) = ways.into_iter().find(|way| {
+        Command::new("unshare").args(*way).arg("true").status().is_ok_and(|status| status.success())
+    }) else {
+        let test = "where_nobody_can_connect_the_calls_are_left_out_and_the_rest_is_done";
+        return skipped(test, "no namespace without a network", "root or user namespaces");
+    };
+    let ran = tour(way, "human");
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    let reason = "no service can be reached on 127.0.0.1 here: Network is unreachable";
+    assert!(ran.stderr.starts_with(&format!("left out: call: {reason}")), "{}", ran.stderr);
+    assert!(ran.stdout.contains("Every comparison that could be made held."), "{}", ran.stdout);
+    let tour = tour(way, "json").document();
+    assert_eq!(tour["ok"], true);
+    let told = tour["steps"][4]["counts"]["left_out"].as_str().unwrap();
+    assert!(told.starts_with(reason), "{tour}");
 }
 
 #[test]

@@ -1,6 +1,11 @@
+mod agreement;
+mod calls;
 mod comparison;
+mod http;
+mod service;
 mod stage;
 mod texts;
+mod timeline;
 mod writer;
 
 use std::time::{Duration, Instant};
@@ -36,6 +41,7 @@ pub(crate) fn run(args: TourArgs, context: &Context) -> Result<Exit> {
     tour.commit()?;
     tour.roll_back()?;
     tour.search()?;
+    tour.call()?;
     let backup = tour.back_up_under_load()?;
     tour.validate(&backup.name)?;
     tour.restore(&backup.name)?;
@@ -129,7 +135,7 @@ impl<'a> Tour<'a> {
         let before = self.counts()?;
         self.store.transaction(|tx| -> Result<(), MemoryError> {
             tx.add("journal", Entry::journal("The tour began.", "A beginning").with_id("tour"))?;
-            tx.add("facts", Entry::fact("A tour has eight steps.").with_id("tour"))?;
+            tx.add("facts", Entry::fact("A tour has nine steps.").with_id("tour"))?;
             Ok(())
         })?;
         let after = self.counts()?;
@@ -305,7 +311,9 @@ impl<'a> Tour<'a> {
                 Some(dir) => format!("Everything is kept in {}.", dir.display()),
                 None => "The temporary directory is gone; --keep DIR keeps it.".to_owned(),
             };
-            format!("\n{table}\n\nEvery comparison held. {kept}")
+            let left_out = self.steps.iter().any(|step| step.counts.get("left_out").is_some());
+            let made = if left_out { " that could be made" } else { "" };
+            format!("\n{table}\n\nEvery comparison{made} held. {kept}")
         })
     }
 
@@ -318,10 +326,20 @@ impl<'a> Tour<'a> {
         took: Duration,
     ) -> Result<()> {
         self.context.interrupt.give_way();
-        let number = self.steps.len() + 1;
-        self.context.output.step(format_args!("{number}  {step:<10} {result}"))?;
-        self.steps.push(Step { step, result, counts, seconds: took.as_secs_f64() });
+        self.begin_step(step, &result)?;
+        self.end_step(step, result, counts, took);
         Ok(())
+    }
+
+    /// Tells a step that is about to be done, or that is.
+    fn begin_step(&self, step: &'static str, text: impl std::fmt::Display) -> Result<()> {
+        let number = self.steps.len() + 1;
+        self.context.output.step(format_args!("{number}  {step:<10} {text}"))
+    }
+
+    /// Keeps a step for the end.
+    fn end_step(&mut self, step: &'static str, result: String, counts: Value, took: Duration) {
+        self.steps.push(Step { step, result, counts, seconds: took.as_secs_f64() });
     }
 
     fn aside(&self, text: impl std::fmt::Display) -> Result<()> {
