@@ -10,6 +10,8 @@ mod until;
 use std::time::{Duration, SystemTime};
 
 use gather::Gathered;
+use lyra_errors::Recovery;
+
 pub use limit::{LimitUnit, ObservedLimit};
 
 /// What a response said about the limits of its service.
@@ -202,6 +204,25 @@ impl Feedback {
     #[must_use]
     pub fn limits(&self) -> &[ObservedLimit] {
         &self.limits
+    }
+
+    /// What a refusal means for a call that was refused, as a retry policy
+    /// wants to know it: try again, and not before
+    /// [`retry_after`](Self::retry_after). `None` if it was no refusal.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    /// use lyra_errors::Recovery;
+    /// use lyra_ratelimit::Feedback;
+    ///
+    /// let feedback = Feedback::from_headers(429, [("retry-after", "7")], SystemTime::now());
+    /// assert_eq!(feedback.recovery(), Some(Recovery::retry_after(Duration::from_secs(7))));
+    /// ```
+    #[must_use]
+    pub fn recovery(&self) -> Option<Recovery> {
+        self.throttled.then_some(Recovery::Retry { after: self.retry_after })
     }
 
     /// How long to send nothing: what a refusal asks for with

@@ -41,8 +41,8 @@ const MOST_IN_A_WINDOW: u64 = 1_000_000;
 /// let steady = Quota::per_minute(60).with_burst(10);
 /// let contract = Quota::new(2_000, Duration::from_secs(31 * 86_400)).strict();
 /// assert_eq!(polite.to_string(), "1 per 3s, burst 1");
-/// assert_eq!(steady.to_string(), "60 per 60s, burst 10");
-/// assert_eq!(contract.to_string(), "at most 2000 in any 2678400s");
+/// assert_eq!(steady.to_string(), "60 per minute, burst 10");
+/// assert_eq!(contract.to_string(), "at most 2000 in any 31 days");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Quota {
@@ -172,11 +172,19 @@ impl Quota {
 
 impl fmt::Display for Quota {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (amount, period) = (self.amount, self.period);
-        if self.strict {
-            write!(f, "at most {amount} in any {period:?}")
-        } else {
-            write!(f, "{amount} per {period:?}, burst {}", self.burst())
+        let Self { amount, period, strict, .. } = *self;
+        let period = match period.as_secs() {
+            _ if period.subsec_nanos() > 0 => format!("{period:?}"),
+            1 => "second".into(),
+            60 => "minute".into(),
+            3_600 => "hour".into(),
+            86_400 => "day".into(),
+            days if days % 86_400 == 0 => format!("{} days", days / 86_400),
+            _ => format!("{period:?}"),
+        };
+        match strict {
+            true => write!(f, "at most {amount} in any {period}"),
+            false => write!(f, "{amount} per {period}, burst {}", self.burst()),
         }
     }
 }

@@ -242,7 +242,7 @@ mod tests {
     #[test]
     fn a_limit_that_was_passed_is_found_and_lateness_is_not_blamed() {
         let fast = told(|_, seen| seen[2].came = ms(150));
-        assert_eq!(fast, "3 calls came within 150ms, with a limit of 5 per 1s, burst 2");
+        assert_eq!(fast, "3 calls came within 150ms, with a limit of 5 per second, burst 2");
         let (mut attempts, mut seen) = exchange();
         // The service was asleep when the first two came.
         for call in 0..2 {
