@@ -63,7 +63,9 @@ impl<C: Clock> Queue<C> {
             return Ok(costs);
         }
         let mut line = self.lock();
-        for (name, cost) in named {
+        for (index, (name, cost)) in named.iter().enumerate() {
+            let is_first = named[..index].iter().all(|(earlier, _)| earlier != name);
+            require(is_first, "costs", "a limit is named twice", name)?;
             match line.get().limits.iter().position(|limit| limit.is_named(name)) {
                 Some(index) => costs[index] = *cost,
                 None => return UnknownLimitSnafu { limit: *name }.fail(),
@@ -94,30 +96,33 @@ impl<C: Clock> Queue<C> {
         Ok(())
     }
 
-    /// Corrects the rates of a charge that was made at `at`.
+    /// Corrects the rates of a charge that was made at `at`; its slots are
+    /// given back by themselves.
     pub(crate) fn settle_rates(&self, at: u64, charged: &Costs, used: &Costs) {
-        let mut used = *used;
         let mut line = self.lock();
+        let now = line.now;
+        let mut used = *used;
         for (index, limit) in line.get().limits.iter().enumerate() {
             if limit.is_slots() {
                 used[index] = charged[index];
             }
         }
-        drop(line);
-        self.settle(at, charged, &used);
+        line.get().settle(now, at, charged, &used);
     }
 
+    /// A permit ends: its slots are free.
     pub(crate) fn release_slots(&self, costs: &Costs) {
         let mut line = self.lock();
+        let now = line.now;
         let mut slots = Costs::default();
         for (index, limit) in line.get().limits.iter().enumerate() {
             if limit.is_slots() {
                 slots[index] = costs[index];
             }
         }
+        line.get().outstanding -= 1;
         if slots != Costs::default() {
-            let now = line.now;
-            line.get().refund(now, 0, &slots);
+            line.get().refund(now, now, &slots);
         }
     }
 

@@ -39,6 +39,8 @@ pub(crate) struct Gate {
     epoch: AtomicU64,
     /// Grants that were counted in the word before.
     counted: AtomicU64,
+    /// How many of those were none.
+    uncounted: AtomicU64,
 }
 
 /// Why there was no quick grant.
@@ -59,6 +61,7 @@ impl Gate {
             tolerance: AtomicU64::new(0),
             epoch: AtomicU64::new(0),
             counted: AtomicU64::new(0),
+            uncounted: AtomicU64::new(0),
         }
     }
 
@@ -66,8 +69,10 @@ impl Gate {
     /// waits.
     ///
     /// The rate is read between the word and its exchange. Whoever changes it
-    /// shuts the gate before, so a mixture of old and new makes the exchange
-    /// fail, or the look that confirms a refusal.
+    /// shuts the gate before, and leaves another word behind. So a rate that
+    /// is not that of the word, or a mixture of old and new, makes the exchange
+    /// fail, or the look that confirms a refusal; unless 64 grants or changes
+    /// of rate, or a multiple of it, lead to the same nanosecond meanwhile.
     #[inline]
     pub(crate) fn try_take(&self, clock: u64, cost: u64) -> Result<(), Closed> {
         let mut word = self.word.load(Ordering::Acquire);
@@ -117,10 +122,13 @@ impl Gate {
     /// Puts back what the line made of the bucket, and opens the gate unless
     /// it is to stay shut.
     pub(crate) fn put_back(&self, now: u64, bucket: &Bucket, stays_shut: bool) {
-        self.set_rate(bucket.rate());
+        let mut word = self.word.load(Ordering::Relaxed);
+        if self.set_rate(bucket.rate()) {
+            word = self.differ(word);
+        }
         let epoch = self.epoch_for(now);
         let tat = bucket.tat().saturating_sub(epoch).min(LAST);
-        let count = self.word.load(Ordering::Relaxed) & COUNT_MASK;
+        let count = word & COUNT_MASK;
         let shut = if stays_shut { SHUT } else { 0 };
         self.word.store((tat << TAT_SHIFT) | count | shut, Ordering::Release);
     }
@@ -129,16 +137,31 @@ impl Gate {
     /// grant and the sum, that many are missing.
     pub(crate) fn granted(&self) -> u64 {
         let count = (self.word.load(Ordering::Acquire) & COUNT_MASK) >> COUNT_SHIFT;
-        self.counted.load(Ordering::Acquire) + count
+        let all = self.counted.load(Ordering::Acquire) + count;
+        all.saturating_sub(self.uncounted.load(Ordering::Relaxed))
     }
 
-    fn set_rate(&self, rate: Rate) {
-        if self.interval.load(Ordering::Relaxed) != rate.interval() {
-            self.interval.store(rate.interval(), Ordering::Release);
+    /// Whether it is another one.
+    fn set_rate(&self, rate: Rate) -> bool {
+        let put = |into: &AtomicU64, value: u64| {
+            let is_new = into.load(Ordering::Relaxed) != value;
+            if is_new {
+                into.store(value, Ordering::Release);
+            }
+            is_new
+        };
+        put(&self.interval, rate.interval()) | put(&self.tolerance, rate.tolerance())
+    }
+
+    /// Counts one grant that is none, so that the word differs from any that
+    /// was read together with another rate, also where the TAT is the same.
+    fn differ(&self, word: u64) -> u64 {
+        self.uncounted.fetch_add(1, Ordering::Relaxed);
+        let counted = (word + COUNT_ONE) & COUNT_MASK;
+        if counted == 0 {
+            self.counted.fetch_add(COUNT_FULL, Ordering::Relaxed);
         }
-        if self.tolerance.load(Ordering::Relaxed) != rate.tolerance() {
-            self.tolerance.store(rate.tolerance(), Ordering::Release);
-        }
+        (word & !COUNT_MASK) | counted
     }
 
     fn epoch_for(&self, now: u64) -> u64 {

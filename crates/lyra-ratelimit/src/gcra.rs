@@ -13,8 +13,11 @@ pub(crate) struct Rate {
 pub(crate) struct Bucket {
     rate: Rate,
     tat: u64,
-    /// By how much the last overdraft passed the burst; see `mend`.
+    /// By how much the TAT passes what the burst allows: more was used than
+    /// had been asked for, or the burst was made smaller.
     overdraft: u64,
+    /// When it was last known to be full.
+    full_at: u64,
 }
 
 impl Rate {
@@ -49,7 +52,7 @@ impl Rate {
 
 impl Bucket {
     pub(crate) const fn new(rate: Rate, tat: u64) -> Self {
-        Self { rate, tat, overdraft: 0 }
+        Self { rate, tat, overdraft: 0, full_at: 0 }
     }
 
     pub(crate) const fn rate(&self) -> Rate {
@@ -60,9 +63,14 @@ impl Bucket {
         self.tat
     }
 
-    /// Puts the TAT that others left in the gate.
+    /// Puts in the TAT that others left in the gate.
     pub(crate) const fn set_tat(&mut self, tat: u64) {
         self.tat = tat;
+    }
+
+    /// Whether more is taken than it holds.
+    pub(crate) const fn is_overdrawn(&self) -> bool {
+        self.overdraft > 0
     }
 
     /// When `cost` tokens will be there, if nothing else is taken before.
@@ -73,25 +81,50 @@ impl Bucket {
 
     /// Takes `cost` tokens, also where they are not there.
     pub(crate) fn charge(&mut self, now: u64, cost: u64) {
+        self.note_if_full(now);
         self.tat = self.tat.max(now).saturating_add(self.price(cost));
-        self.overdraft = self.tat.saturating_sub(now.saturating_add(self.rate.tolerance()));
+        self.overdraft = self.ahead(now);
     }
 
-    /// Gives back `cost` tokens that were taken and not used.
-    pub(crate) fn refund(&mut self, cost: u64) {
-        self.tat = self.tat.saturating_sub(self.price(cost));
+    /// The same, for what was used already; what takes longer than `longest`
+    /// to be paid off is let go.
+    pub(crate) fn overdraw(&mut self, now: u64, cost: u64, longest: u64) {
+        self.charge(now, cost);
+        self.overdraft = self.overdraft.min(longest);
+        self.mend(now);
+    }
+
+    /// Gives back `cost` tokens that were taken at `at` and not used.
+    ///
+    /// It is as if they had never been taken. So if the bucket has been full
+    /// since, they would have run over then, and nothing comes back: tokens
+    /// that are given back late must not come on top of a full burst.
+    pub(crate) fn refund(&mut self, now: u64, at: u64, cost: u64) {
+        self.note_if_full(now);
+        if self.full_at <= at {
+            self.tat = self.tat.saturating_sub(self.price(cost));
+            self.note_if_full(now);
+        }
     }
 
     /// Leaves at most `tokens` in it.
     pub(crate) fn drain_to(&mut self, now: u64, tokens: u64) {
         let taken = self.rate.burst.saturating_sub(tokens);
-        self.tat = self.tat.max(now.saturating_add(self.price(taken)));
+        // Where there are fewer already, it stays as it is.
+        if taken > 0 {
+            self.tat = self.tat.max(now.saturating_add(self.price(taken)));
+        }
     }
 
     /// How many tokens it holds.
     pub(crate) fn available(&self, now: u64) -> u64 {
         let debt = self.tat.saturating_sub(now);
         self.rate.tolerance().saturating_sub(debt) / self.rate.interval
+    }
+
+    /// How many tokens are taken, which may be more than it holds.
+    pub(crate) fn taken(&self, now: u64) -> u64 {
+        self.tat.saturating_sub(now).div_ceil(self.rate.interval)
     }
 
     /// Another rate from now on. What was taken stays taken, counted in
@@ -103,12 +136,12 @@ impl Bucket {
                 .div_ceil(u128::from(self.rate.interval));
             u64::try_from(scaled).unwrap_or(u64::MAX)
         };
-        self.overdraft = scaled(self.overdraft);
-        self.tat = now.saturating_add(scaled(debt));
+        if debt > 0 {
+            self.tat = now.saturating_add(scaled(debt));
+        }
         self.rate = rate;
-        // A smaller burst can leave more taken than it holds: an overdraft.
-        let owed = self.tat.saturating_sub(now.saturating_add(rate.tolerance()));
-        self.overdraft = self.overdraft.max(owed);
+        // A smaller burst can leave more taken than it holds.
+        self.overdraft = self.ahead(now);
     }
 
     /// Forgets a TAT that only a clock which was set back can have left: it
@@ -117,6 +150,19 @@ impl Bucket {
     pub(crate) fn mend(&mut self, now: u64) {
         let furthest = now.saturating_add(self.rate.tolerance()).saturating_add(self.overdraft);
         self.tat = self.tat.min(furthest);
+        self.overdraft = self.ahead(now);
+        self.full_at = self.full_at.min(now);
+        self.note_if_full(now);
+    }
+
+    fn note_if_full(&mut self, now: u64) {
+        if self.tat <= now {
+            self.full_at = self.full_at.max(now);
+        }
+    }
+
+    fn ahead(&self, now: u64) -> u64 {
+        self.tat.saturating_sub(now.saturating_add(self.rate.tolerance()))
     }
 
     fn price(&self, cost: u64) -> u64 {
@@ -146,10 +192,32 @@ mod tests {
     fn what_is_given_back_is_there_again_and_never_more_than_the_burst() {
         let mut bucket = Bucket::new(RATE, 0);
         bucket.charge(100, 4);
-        bucket.refund(3);
+        bucket.refund(100, 100, 3);
         assert_eq!(bucket.available(100), 4);
-        bucket.refund(5);
+        bucket.refund(100, 100, 5);
         assert_eq!(bucket.available(100), 5);
+    }
+
+    #[test]
+    fn what_comes_back_after_the_bucket_was_full_does_not_come_on_top() {
+        let mut bucket = Bucket::new(RATE, 0);
+        bucket.charge(100, 5);
+        bucket.charge(150, 5); // it was full again
+        bucket.refund(150, 100, 5);
+        assert_eq!(bucket.available(150), 0);
+        bucket.refund(150, 150, 5);
+        assert_eq!(bucket.available(150), 5);
+    }
+
+    #[test]
+    fn an_overdraft_is_paid_off_and_then_forgotten() {
+        let mut bucket = Bucket::new(RATE, 0);
+        bucket.overdraw(100, 1_000, 70);
+        assert_eq!(bucket.ready_at(100, 1), 180, "70 and the one, not 9,960");
+        bucket.mend(300);
+        assert!(!bucket.is_overdrawn());
+        bucket.mend(200);
+        assert_eq!(bucket.ready_at(200, 1), 200, "nothing is left of it");
     }
 
     #[test]

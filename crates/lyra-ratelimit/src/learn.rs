@@ -41,6 +41,9 @@ impl Line {
             }
             if let Some(left) = observed.remaining() {
                 limit.meter.drain_to(now, left);
+                if left > 0 {
+                    limit.release();
+                }
             }
             if let (true, Some(reset)) = (observed.is_exhausted(), observed.reset()) {
                 limit.hold(now, at_most(reset));

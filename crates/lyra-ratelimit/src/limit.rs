@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use crate::clock::nanos;
 use crate::error::RateLimitError;
 use crate::hold::Hold;
 use crate::meter::{Meter, Ready};
@@ -43,11 +44,11 @@ impl Limit {
         self.name.as_deref() == Some(name)
     }
 
-    pub(crate) const fn is_slots(&self) -> bool {
+    pub(crate) fn is_slots(&self) -> bool {
         matches!(self.meter, Meter::Slots { .. })
     }
 
-    pub(crate) const fn pace_percent(&self) -> u64 {
+    pub(crate) fn pace_percent(&self) -> u64 {
         self.pace.percent()
     }
 
@@ -67,7 +68,7 @@ impl Limit {
 
     /// Whether a bucket in the gate can decide alone.
     pub(crate) const fn is_plain(&self) -> bool {
-        matches!(self.meter, Meter::Bucket(_)) && self.is_at_ease()
+        matches!(&self.meter, Meter::Bucket(bucket) if !bucket.is_overdrawn()) && self.is_at_ease()
     }
 
     /// Whether its service has no complaint that still counts.
@@ -76,9 +77,17 @@ impl Limit {
     }
 
     pub(crate) fn ready_at(&self, now: u64, cost: u64) -> Ready {
-        let ready = self.meter.ready_at(now, cost);
+        let mut ready = self.meter.ready_at(now, cost);
         if cost == 0 {
             return ready;
+        }
+        // While it recovers, each step brings the rest nearer.
+        if !self.pace.is_full() && matches!(self.meter, Meter::Bucket(_)) {
+            let mut ahead = self.clone();
+            while let Some(step) = ahead.pace.next_step().filter(|step| *step < ready.at) {
+                ahead.tick(step);
+                ready = ahead.meter.ready_at(step.max(now), cost);
+            }
         }
         Ready { at: ready.at.max(self.hold.until()), ..ready }
     }
@@ -91,36 +100,65 @@ impl Limit {
         Ok(())
     }
 
+    /// What was taken of another, and how that treads, is so here.
+    pub(crate) fn take_after(&mut self, now: u64, other: &Self) {
+        let Some(quota) = self.quota.filter(|_| other.quota.is_some()) else { return };
+        let (meter, step) = (other.meter.clone(), self.pace);
+        (self.meter, self.hold) = (meter, other.hold);
+        self.pace = other.pace.with_steps_of(&step);
+        if let Ok(shape) = quota.shape() {
+            self.meter.reshape(now, paced(shape, self.pace.percent()));
+        }
+    }
+
     /// Its service asked for less, without saying which limit it meant.
     pub(crate) fn complain(&mut self, now: u64) {
         self.pace.complain(now);
         self.keep_pace(now);
     }
 
-    /// Its service allows `amount` in `period` nanoseconds.
+    /// Its service allows `amount` in `period` nanoseconds. Only a period of
+    /// up to ours, or of a minute, says how fast we may be; of a longer one,
+    /// such as a day, all can be used at once, and what counts is what is left.
     pub(crate) fn cap(&mut self, now: u64, amount: u64, period: u64) {
+        const MINUTE: u64 = 60_000_000_000;
         let Some(quota) = self.quota else { return };
+        if period > nanos(quota.period()).max(MINUTE) {
+            return;
+        }
         let ours = u128::from(quota.amount()) * u128::from(period);
         let theirs = u128::from(amount) * quota.period().as_nanos();
-        if theirs < ours {
-            let percent = u64::try_from(theirs * 100 / ours).unwrap_or(100);
-            self.pace.slow_to(now, percent);
-            self.keep_pace(now);
-        }
+        let percent = u64::try_from((theirs * 100 / ours).min(100)).unwrap_or(100);
+        self.pace.cap(now, percent);
+        self.keep_pace(now);
     }
 
     pub(crate) fn hold(&mut self, now: u64, length: u64) {
         self.hold.extend(now, length);
     }
 
+    pub(crate) const fn held_until(&self) -> u64 {
+        self.hold.until()
+    }
+
+    /// Its service has something left again.
+    pub(crate) fn release(&mut self) {
+        self.hold = Hold::default();
+    }
+
     /// Does what time asks for: a hold that ends, a step back to full speed,
-    /// and what a clock that was set back has upset.
-    pub(crate) fn tick(&mut self, now: u64) {
+    /// and what a clock that was set back has upset. Whether it is faster now.
+    pub(crate) fn tick(&mut self, now: u64) -> bool {
         self.meter.mend(now);
         self.hold.tick(now);
-        if self.pace.tick(now) {
-            self.keep_pace(now);
+        let mut is_faster = false;
+        // One after the other: it fills at the speed of each step.
+        while let Some(step) = self.pace.next_step().filter(|step| *step <= now) {
+            is_faster |= self.pace.tick(step);
+            self.keep_pace(step);
         }
+        self.pace.tick(now);
+        is_faster
     }
 
     fn keep_pace(&mut self, now: u64) {

@@ -110,7 +110,7 @@ impl<C: Clock> RateLimiter<C> {
     ) -> impl Future<Output = Result<(), RateLimitError>> {
         let location = Location::caller();
         async move {
-            match self.0.quick(cost) {
+            match cost == 0 || self.0.quick(cost) {
                 true => Ok(()),
                 false => self.0.wait(one(cost), timeout, location).await.map(|_| ()),
             }
@@ -134,7 +134,7 @@ impl<C: Clock> RateLimiter<C> {
     /// As [`acquire_n`](Self::acquire_n); it needs no runtime.
     #[track_caller]
     pub fn acquire_n_blocking(&self, cost: u64, timeout: Duration) -> Result<(), RateLimitError> {
-        match self.0.quick(cost) {
+        match cost == 0 || self.0.quick(cost) {
             true => Ok(()),
             false => self.0.wait_blocking(one(cost), timeout, Location::caller()).map(|_| ()),
         }

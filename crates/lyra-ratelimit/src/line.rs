@@ -5,21 +5,16 @@
 //! in the moment of its grant, and calls the next one. Until then nobody has
 //! paid anything, so to leave the queue costs nothing.
 
+mod calls;
 mod reckoning;
+mod restructure;
+mod time;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use crate::hold::Hold;
 use crate::limit::Limit;
-use crate::waiter::{Costs, Waiter, Wake};
-
-/// How long a head may stay silent when its turn has come, in nanoseconds.
-/// Then the next in line, waking up at this time, goes first: a future that
-/// its owner keeps without polling it must not hold up the others. It keeps
-/// its place, and is first again once it is polled. Busy runtimes are late by
-/// less. Whoever stands further back gives twice as long for each place, so
-/// that a long line is not woken all the time.
-const GRACE: u64 = 50_000_000;
+use crate::waiter::{Costs, MOST_LIMITS, Waiter, Wake};
 
 /// The wait that is told to one who comes while the head, whose turn it is, is
 /// on its way: a step of tokio's timer.
@@ -30,7 +25,11 @@ pub(crate) struct Line {
     pub(crate) longest_hold: u64,
     /// The service asked to be left alone.
     hold: Hold,
-    queue: VecDeque<Waiter>,
+    /// By ticket, and so in the order of their arrival.
+    queue: BTreeMap<u64, Waiter>,
+    /// Those who did not look when they were to; others go before them until
+    /// they do.
+    silent: BTreeMap<u64, Waiter>,
     /// Those whom a change took out of the queue, until they look.
     refused: BTreeMap<u64, Refusal>,
     next_ticket: u64,
@@ -38,7 +37,14 @@ pub(crate) struct Line {
     /// when the last of them will be. None: to be reckoned anew.
     reckoned: Option<(Vec<Limit>, u64)>,
     granted: u64,
+    /// Reservations and permits that may give tokens back. While there are
+    /// any, the gate stays shut: whether the bucket was full meanwhile, which
+    /// decides what comes back, is seen here alone.
+    pub(crate) outstanding: usize,
+    last_now: u64,
     wakes: Vec<Wake>,
+    /// To be dropped when the lock is released: a waker's drop may do anything.
+    spent: Vec<Wake>,
 }
 
 /// Why a turn will not come.
@@ -70,18 +76,23 @@ impl Line {
             limits,
             longest_hold,
             hold: Hold::default(),
-            queue: VecDeque::new(),
+            queue: BTreeMap::new(),
+            silent: BTreeMap::new(),
             refused: BTreeMap::new(),
             next_ticket: 0,
             reckoned: None,
             granted: 0,
+            outstanding: 0,
+            last_now: 0,
             wakes: Vec::new(),
+            spent: Vec::new(),
         }
     }
 
     /// Whether the gate may decide alone.
     pub(crate) fn is_plain(&self) -> bool {
         self.queue.is_empty()
+            && self.outstanding == 0
             && !self.hold.is_on()
             && matches!(self.limits.as_slice(), [limit] if limit.is_plain())
     }
@@ -99,37 +110,21 @@ impl Line {
         let untouched = |limit: &Limit| {
             limit.is_at_ease() && limit.meter.available(now) == limit.meter.largest()
         };
-        self.queue.is_empty() && !self.hold.is_on() && self.limits.iter().all(untouched)
+        let nobody = self.queue.is_empty() && self.silent.is_empty() && self.outstanding == 0;
+        nobody && !self.hold.is_on() && self.limits.iter().all(untouched)
     }
 
-    /// What is taken of each limit.
-    pub(crate) fn taken(&self, now: u64) -> Costs {
-        let mut taken = Costs::default();
-        for (taken, limit) in taken.iter_mut().zip(&self.limits) {
-            *taken = limit.meter.largest().saturating_sub(limit.meter.available(now));
-        }
-        taken
-    }
-
-    /// Those to be woken once the lock is released.
-    pub(crate) fn take_wakes(&mut self) -> Vec<Wake> {
-        std::mem::take(&mut self.wakes)
-    }
-
-    /// Does what time asks for; comes first whenever the line is used.
-    pub(crate) fn tick(&mut self, now: u64) {
-        self.hold.tick(now);
-        for limit in &mut self.limits {
-            limit.tick(now);
-        }
+    /// Those to be woken, and those to be dropped, once the lock is released.
+    pub(crate) fn take_wakes(&mut self) -> (Vec<Wake>, Vec<Wake>) {
+        (std::mem::take(&mut self.wakes), std::mem::take(&mut self.spent))
     }
 
     /// Grants at once, or says when.
     pub(crate) fn try_take(&mut self, now: u64, costs: &Costs) -> Result<(), Refusal> {
         self.fits(costs)?;
-        self.pass_silent_heads(now);
+        self.pass_silent(now);
         let (ready, sure) = self.ready_at(now, costs);
-        if self.head().is_none() && sure && ready <= now {
+        if self.queue.is_empty() && sure && ready <= now {
             self.charge(now, costs);
             return Ok(());
         }
@@ -153,75 +148,75 @@ impl Line {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
         let expected = self.expect_next(now, costs);
-        self.queue.push_back(Waiter {
-            ticket,
-            costs: *costs,
-            deadline,
-            expected,
-            called: now,
-            is_silent: false,
-            wake: None,
-        });
+        let waiter = Waiter { costs: *costs, deadline, expected, look: now, looks: 0, wake: None };
+        self.queue.insert(ticket, waiter);
         Ok(Some(ticket))
     }
 
     /// What the waiter with this ticket is to do. If its time is up, this is
     /// its last look: it is granted, or out of the line.
     pub(crate) fn turn(&mut self, now: u64, ticket: u64, time_is_up: bool) -> Turn {
-        let Some(place) = self.place_of(ticket) else {
-            // Whoever is not in the queue was taken out by a change.
+        self.come_back(ticket);
+        let Some(waiter) = self.queue.get_mut(&ticket) else {
+            // A change took it out, or it was silent until long after its
+            // deadline.
             return Turn::Refused(self.refused.remove(&ticket).unwrap_or(Refusal::Busy));
         };
-        if std::mem::take(&mut self.queue[place].is_silent) {
-            self.reckoned = None;
-        }
-        self.queue[place].called = now;
-        self.pass_silent_heads(now);
-        let waiter = &self.queue[place];
+        waiter.look = now;
         let (costs, deadline, expected) = (waiter.costs, waiter.deadline, waiter.expected);
+        self.pass_silent(now);
         let (ready, sure) = self.ready_at(now, &costs);
-        let is_first = self.head() == Some(place);
+        let is_first = self.first() == Some(ticket);
         if is_first && sure && ready <= now {
-            self.grant(now, place);
+            self.grant(now, ticket);
             return Turn::Granted;
         }
         if time_is_up {
-            self.leave(now, place);
-            return Turn::Refused(self.refusal(now, &costs));
+            self.leave(now, ticket);
+            // As it was reckoned; to reckon it anew for each of many that end
+            // together would take a time that is quadratic in their number.
+            let wait = if is_first { ready } else { expected }.saturating_sub(now);
+            return Turn::Refused(if wait == 0 { Refusal::Busy } else { Refusal::NotYet { wait } });
         }
         let look = match is_first {
             true if sure => ready,
             true => deadline,
-            // If those before it are silent, it passes them then.
-            false => expected.max(now).saturating_add(GRACE << place.min(10)),
+            false => self.look_behind_others(now, ticket, expected),
         };
-        Turn::LookAgain { at: look.min(deadline.max(now)) }
+        let at = look.min(deadline.max(now));
+        if let Some(waiter) = self.queue.get_mut(&ticket) {
+            (waiter.look, waiter.looks) = (at, waiter.looks.saturating_add(1));
+        }
+        Turn::LookAgain { at }
     }
 
     /// How to wake a waiter that goes to sleep now.
     pub(crate) fn set_wake(&mut self, ticket: u64, wake: Wake) {
-        if let Some(place) = self.place_of(ticket) {
-            let kept = &mut self.queue[place].wake;
-            match (&*kept, &wake) {
-                (Some(Wake::Task(old)), Wake::Task(new)) if old.will_wake(new) => {}
-                _ => *kept = Some(wake),
-            }
+        let Some(waiter) = self.queue.get_mut(&ticket) else {
+            return self.spent.push(wake);
+        };
+        match (&waiter.wake, &wake) {
+            (Some(Wake::Task(old)), Wake::Task(new)) if old.will_wake(new) => self.spent.push(wake),
+            _ => self.spent.extend(waiter.wake.replace(wake)),
         }
     }
 
     /// A waiter goes away. It had paid nothing, so nothing of it stays.
     pub(crate) fn cancel(&mut self, now: u64, ticket: u64) {
-        match self.place_of(ticket) {
-            Some(place) => self.leave(now, place),
-            None => drop(self.refused.remove(&ticket)),
+        if let Some(silent) = self.silent.remove(&ticket) {
+            self.spent.extend(silent.wake);
         }
+        self.refused.remove(&ticket);
+        self.leave(now, ticket);
     }
 
     /// Takes `costs` whether they are there or not: more was used than had
-    /// been asked for.
+    /// been asked for. What takes longer than the longest hold to be paid off
+    /// is let go, so that a wrong number stops nobody for years.
     pub(crate) fn overdraw(&mut self, now: u64, costs: &Costs) {
+        let longest = self.longest_hold;
         for (limit, cost) in self.limits.iter_mut().zip(costs) {
-            limit.meter.charge(now, *cost);
+            limit.meter.overdraw(now, *cost, longest);
         }
         self.changed(now);
     }
@@ -229,10 +224,24 @@ impl Line {
     /// Gives back a part of what was charged at `at`.
     pub(crate) fn refund(&mut self, now: u64, at: u64, costs: &Costs) {
         for (limit, cost) in self.limits.iter_mut().zip(costs) {
-            limit.meter.refund(at, *cost);
+            limit.meter.refund(now, at, *cost);
         }
         self.reckoned = None;
-        self.call_head(now);
+        self.call_first(now);
+    }
+
+    /// Corrects a charge that was made at `at`.
+    pub(crate) fn settle(&mut self, now: u64, at: u64, charged: &Costs, used: &Costs) {
+        let mut back = Costs::default();
+        let mut more = Costs::default();
+        for index in 0..MOST_LIMITS {
+            back[index] = charged[index].saturating_sub(used[index]);
+            more[index] = used[index].saturating_sub(charged[index]);
+        }
+        self.refund(now, at, &back);
+        if more != Costs::default() {
+            self.overdraw(now, &more);
+        }
     }
 
     /// Keeps everyone out for `length` nanoseconds.
@@ -240,8 +249,14 @@ impl Line {
         self.hold.extend(now, length);
     }
 
-    pub(crate) const fn held_until(&self) -> u64 {
-        self.hold.until()
+    /// Until when nothing at all, or nothing of one of the limits, is granted.
+    pub(crate) fn held_until(&self) -> u64 {
+        let limits = self.limits.iter().map(Limit::held_until);
+        limits.fold(self.hold.until(), u64::max)
+    }
+
+    fn first(&self) -> Option<u64> {
+        self.queue.first_key_value().map(|(ticket, _)| *ticket)
     }
 
     fn charge(&mut self, now: u64, costs: &Costs) {
@@ -251,54 +266,24 @@ impl Line {
         self.granted += 1;
     }
 
-    /// Who is first: the place of the foremost who is not silent.
-    fn head(&self) -> Option<usize> {
-        self.queue.iter().position(|waiter| !waiter.is_silent)
-    }
-
-    fn grant(&mut self, now: u64, place: usize) {
-        let Some(head) = self.queue.remove(place) else { return };
+    fn grant(&mut self, now: u64, ticket: u64) {
+        let Some(head) = self.queue.remove(&ticket) else { return };
         self.charge(now, &head.costs);
         // A grant that came later than reckoned puts off those behind it.
         if now > head.expected {
             self.reckoned = None;
         }
-        self.call_head(now);
+        self.spent.extend(head.wake);
+        self.call_first(now);
     }
 
-    /// Passes over those whose turn came long ago, and who did not take it.
-    fn pass_silent_heads(&mut self, now: u64) {
-        let Some(long_ago) = now.checked_sub(GRACE) else { return };
-        while let Some(place) = self.head() {
-            let head = &self.queue[place];
-            let (ready, sure) = self.ready_at(long_ago, &head.costs);
-            if !sure || ready > long_ago || head.called > long_ago {
-                return;
-            }
-            self.queue[place].is_silent = true;
-            self.reckoned = None;
-            self.call_head(now);
-        }
-    }
-
-    fn leave(&mut self, now: u64, place: usize) {
-        let was_first = self.head() == Some(place);
-        self.queue.remove(place);
+    fn leave(&mut self, now: u64, ticket: u64) {
+        let was_first = self.first() == Some(ticket);
+        let Some(waiter) = self.queue.remove(&ticket) else { return };
+        self.spent.extend(waiter.wake);
         self.reckoned = None;
         if was_first {
-            self.call_head(now);
+            self.call_first(now);
         }
-    }
-
-    fn call_head(&mut self, now: u64) {
-        if let Some(place) = self.head() {
-            let head = &mut self.queue[place];
-            head.called = now;
-            self.wakes.extend(head.wake.take());
-        }
-    }
-
-    fn place_of(&self, ticket: u64) -> Option<usize> {
-        self.queue.binary_search_by_key(&ticket, |waiter| waiter.ticket).ok()
     }
 }

@@ -66,10 +66,31 @@ impl Meter {
         }
     }
 
-    /// Takes back a charge that was made at `at`.
-    pub(crate) fn refund(&mut self, at: u64, cost: u64) {
+    /// How much is taken, which may be more than there ever is.
+    pub(crate) fn taken(&self, now: u64) -> u64 {
         match self {
-            Self::Bucket(bucket) => bucket.refund(cost),
+            Self::Bucket(bucket) => bucket.taken(now),
+            Self::Window(window) => window.taken(now),
+            Self::Slots { in_use, .. } => *in_use,
+        }
+    }
+
+    /// Charges what was used already; what takes longer than `longest` to be
+    /// paid off is let go.
+    pub(crate) fn overdraw(&mut self, now: u64, cost: u64, longest: u64) {
+        match self {
+            _ if cost == 0 => {}
+            Self::Bucket(bucket) => bucket.overdraw(now, cost, longest),
+            Self::Window(window) => window.charge(now, cost.min(window.most())),
+            Self::Slots { .. } => self.charge(now, cost),
+        }
+    }
+
+    /// Takes back a charge that was made at `at`.
+    pub(crate) fn refund(&mut self, now: u64, at: u64, cost: u64) {
+        match self {
+            _ if cost == 0 => {}
+            Self::Bucket(bucket) => bucket.refund(now, at, cost),
             Self::Window(window) => window.refund(at, cost),
             Self::Slots { in_use, .. } => *in_use = in_use.saturating_sub(cost),
         }
@@ -107,10 +128,9 @@ impl Meter {
             // From one kind to the other only the sum can be kept, as if all
             // of it had been taken now.
             (old, shape) => {
-                let taken = old.largest().saturating_sub(old.available(now));
-                let mut new = Self::new(shape);
-                new.drain_to(now, new.largest().saturating_sub(taken));
-                *self = new;
+                let taken = old.taken(now);
+                *self = Self::new(shape);
+                self.charge(now, taken);
             }
         }
     }
@@ -131,5 +151,10 @@ mod tests {
         assert_eq!(meter.available(0), 6);
         meter.reshape(0, Quota::per_minute(5).shape().unwrap());
         assert_eq!(meter.available(0), 1);
+        meter.overdraw(0, 11, u64::MAX);
+        for quota in [Quota::per_minute(5).strict(), Quota::per_minute(5)] {
+            meter.reshape(0, quota.shape().unwrap());
+            assert_eq!(meter.taken(0), 15, "what is owed is owed under {quota}");
+        }
     }
 }

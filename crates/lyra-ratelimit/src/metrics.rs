@@ -1,6 +1,7 @@
 //! What this crate counts, as one table, and the places that count it. The
 //! whole module is compiled with the feature `metrics` alone.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use ::metrics::{Key, Label, Level, Metadata, with_recorder};
@@ -43,9 +44,17 @@ static SERVICES: LabelSet = LabelSet::new(256);
 static METADATA: Metadata<'static> =
     Metadata::new("lyra_ratelimit", Level::INFO, Some(module_path!()));
 
-/// The series of one limiter, ready-made: to count a grant allocates nothing.
+/// The series of one limiter.
 #[derive(Debug)]
 pub(crate) struct Series {
+    first: Keys,
+    /// Those under its name, if it got one later.
+    renamed: OnceLock<Keys>,
+}
+
+/// Ready-made: to count a grant allocates nothing.
+#[derive(Debug)]
+struct Keys {
     service: &'static str,
     granted: Key,
     wait: Key,
@@ -54,32 +63,49 @@ pub(crate) struct Series {
 impl Series {
     /// Those of a limiter with this name.
     pub(crate) fn named(name: Option<&str>) -> Self {
-        Self::of(name.map_or(LabelSet::OTHER, |name| SERVICES.label(name)))
+        Self { first: Keys::named(name), renamed: OnceLock::new() }
     }
 
     pub(crate) fn other() -> Self {
-        Self::of(LabelSet::OTHER)
+        Self { first: Keys::of(LabelSet::OTHER), renamed: OnceLock::new() }
     }
 
-    fn of(service: &'static str) -> Self {
-        Self { service, granted: key(&GRANTED, service, None), wait: key(&WAIT, service, None) }
+    /// From now on counted under this name.
+    pub(crate) fn rename(&self, name: Option<&str>) {
+        self.renamed.get_or_init(|| Keys::named(name));
     }
 
     pub(crate) fn granted(&self) {
-        count(&self.granted);
+        count(&self.keys().granted);
     }
 
     pub(crate) fn refused(&self, reason: &'static str) {
         debug_assert!(REASONS.contains(&reason), "the table knows all reasons");
-        count(&key(&REFUSED, self.service, Some(reason)));
+        count(&key(&REFUSED, self.keys().service, Some(reason)));
     }
 
     pub(crate) fn waited(&self, time: Duration) {
-        with_recorder(|recorder| recorder.register_histogram(&self.wait, &METADATA)).record(time);
+        let wait = &self.keys().wait;
+        with_recorder(|recorder| recorder.register_histogram(wait, &METADATA)).record(time);
     }
 
     pub(crate) fn complained(&self) {
-        count(&key(&COMPLAINTS, self.service, None));
+        count(&key(&COMPLAINTS, self.keys().service, None));
+    }
+
+    fn keys(&self) -> &Keys {
+        self.renamed.get().unwrap_or(&self.first)
+    }
+}
+
+impl Keys {
+    fn named(name: Option<&str>) -> Self {
+        Self::of(name.map_or(LabelSet::OTHER, |name| SERVICES.label(name)))
+    }
+
+    fn of(service: &'static str) -> Self {
+        let (granted, wait) = (key(&GRANTED, service, None), key(&WAIT, service, None));
+        Self { service, granted, wait }
     }
 }
 

@@ -4,7 +4,7 @@
 /// What is left of the speed after a complaint, in percent.
 const AFTER_A_COMPLAINT: u64 = 50;
 
-/// The slowest that complaints can make a limit, in percent of its quota. It
+/// The slowest that a service can make a limit, in percent of its quota. It
 /// stays above zero so that a service that keeps complaining, or lies, cannot
 /// stop it for ever.
 const SLOWEST: u64 = 5;
@@ -12,54 +12,81 @@ const SLOWEST: u64 = 5;
 /// By how many percent of the quota it gets faster with each step.
 const STEP: u64 = 10;
 
-/// The speed of a limit, in percent of its quota.
+/// The speed of a limit, in percent of its quota: the lower of what complaints
+/// left of it, and of what the service said that it allows.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace {
-    percent: u64,
-    next_step: u64,
+    complaints: Slowdown,
+    cap: Slowdown,
     step_after: u64,
 }
 
+#[derive(Debug, Clone, Copy)]
+struct Slowdown {
+    percent: u64,
+    next_step: u64,
+}
+
 impl Pace {
-    /// Full speed; after a complaint it regains a tenth of it every
+    /// Full speed; what slows it down wears off by a tenth of it every
     /// `step_after` nanoseconds.
     pub(crate) const fn new(step_after: u64) -> Self {
-        Self { percent: 100, next_step: 0, step_after }
+        let none = Slowdown { percent: 100, next_step: 0 };
+        Self { complaints: none, cap: none, step_after }
     }
 
-    pub(crate) const fn percent(&self) -> u64 {
-        self.percent
+    /// The same speed, with the steps of another.
+    pub(crate) const fn with_steps_of(self, other: &Self) -> Self {
+        Self { step_after: other.step_after, ..self }
+    }
+
+    pub(crate) fn percent(&self) -> u64 {
+        self.complaints.percent.min(self.cap.percent)
     }
 
     pub(crate) const fn is_full(&self) -> bool {
-        self.percent == 100
+        self.complaints.percent == 100 && self.cap.percent == 100
+    }
+
+    /// When it gets faster next.
+    pub(crate) fn next_step(&self) -> Option<u64> {
+        let slow = [self.complaints, self.cap].into_iter().filter(|slow| slow.percent < 100);
+        slow.map(|slow| slow.next_step).min()
     }
 
     /// The service complained: half as fast as now.
     pub(crate) fn complain(&mut self, now: u64) {
-        self.slow_to(now, self.percent * AFTER_A_COMPLAINT / 100);
+        let half = self.complaints.percent * AFTER_A_COMPLAINT / 100;
+        self.complaints.set(half, now.saturating_add(self.step_after));
     }
 
-    /// No faster than `percent`.
-    pub(crate) fn slow_to(&mut self, now: u64, percent: u64) {
-        if percent < self.percent {
-            self.percent = percent.max(SLOWEST);
-        }
-        if !self.is_full() {
-            self.next_step = now.saturating_add(self.step_after);
-        }
+    /// The service allows this much. It holds until it is said anew, or wears
+    /// off.
+    pub(crate) fn cap(&mut self, now: u64, percent: u64) {
+        self.cap.set(percent, now.saturating_add(self.step_after));
     }
 
-    /// Takes the steps that are due; whether there were any.
+    /// Takes the steps that are due; whether it is faster by them.
     pub(crate) fn tick(&mut self, now: u64) -> bool {
+        let before = self.percent();
+        self.complaints.tick(now, self.step_after);
+        self.cap.tick(now, self.step_after);
+        self.percent() != before
+    }
+}
+
+impl Slowdown {
+    fn set(&mut self, percent: u64, next_step: u64) {
+        *self = Self { percent: percent.clamp(SLOWEST, 100), next_step };
+    }
+
+    fn tick(&mut self, now: u64, step_after: u64) {
         // A clock that was set back must not hold it down for that long.
-        self.next_step = self.next_step.min(now.saturating_add(self.step_after));
-        let before = self.percent;
-        while !self.is_full() && self.next_step <= now {
+        self.next_step = self.next_step.min(now.saturating_add(step_after));
+        while self.percent < 100 && self.next_step <= now {
             self.percent = (self.percent + STEP).min(100);
-            self.next_step = self.next_step.saturating_add(self.step_after.max(1));
+            self.next_step = self.next_step.saturating_add(step_after.max(1));
         }
-        self.percent != before
     }
 }
 
@@ -71,12 +98,12 @@ mod tests {
     fn a_complaint_halves_it_and_it_comes_back_by_tenths() {
         let mut pace = Pace::new(30);
         pace.complain(100);
-        assert_eq!(pace.percent(), 50);
+        assert_eq!((pace.percent(), pace.next_step()), (50, Some(130)));
         assert!(!pace.tick(129));
         assert!(pace.tick(130));
         assert_eq!(pace.percent(), 60);
         assert!(pace.tick(10_000));
-        assert!(pace.is_full());
+        assert_eq!((pace.is_full(), pace.next_step()), (true, None));
     }
 
     #[test]
@@ -86,6 +113,19 @@ mod tests {
             pace.complain(now);
         }
         assert_eq!(pace.percent(), SLOWEST);
+    }
+
+    #[test]
+    fn a_cap_that_is_said_again_and_again_keeps_no_complaint_alive() {
+        let mut pace = Pace::new(30);
+        pace.complain(0);
+        for now in 1..400 {
+            pace.cap(now, 90);
+            pace.tick(now);
+        }
+        assert_eq!(pace.percent(), 90);
+        pace.cap(400, 100);
+        assert!(pace.is_full(), "the service allows more again");
     }
 
     #[test]

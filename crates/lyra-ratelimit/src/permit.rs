@@ -18,6 +18,7 @@ pub struct Permit<C: Clock = MonotonicClock> {
 
 impl<C: Clock> Permit<C> {
     pub(crate) fn new(queue: Arc<Queue<C>>, costs: Costs, at: u64) -> Self {
+        queue.lock().get().outstanding += 1;
         Self { queue, costs, at }
     }
 

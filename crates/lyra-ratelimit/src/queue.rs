@@ -1,8 +1,10 @@
 //! What every limiter is inside: a gate and a line that share one state, a
 //! clock, and the lock that makes them one.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use lyra_errors::Location;
@@ -18,7 +20,7 @@ use crate::metrics::Series;
 use crate::quota::Quota;
 #[cfg(not(feature = "metrics"))]
 use crate::series::Series;
-use crate::waiter::{Costs, MOST_LIMITS};
+use crate::waiter::{Costs, MOST_LIMITS, Wake};
 
 pub(crate) struct Queue<C> {
     gate: Gate,
@@ -83,13 +85,14 @@ impl<C: Clock> Queue<C> {
         // caller's, and each state between is a valid one.
         let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
         let tat = self.gate.shut();
-        let now = self.clock.now();
+        // Whoever gives back while a panic unwinds must not meet another one.
+        let clock = if thread::panicking() { line.last_now() } else { self.clock.now() };
         if let [limit] = line.limits.as_mut_slice()
             && let Meter::Bucket(bucket) = &mut limit.meter
         {
             bucket.set_tat(tat);
         }
-        line.tick(now);
+        let now = line.tick(clock);
         Locked { queue: self, line: Some(line), now }
     }
 
@@ -103,10 +106,7 @@ impl<C: Clock> Queue<C> {
     /// The same, for one who has read the clock already.
     #[inline]
     pub(crate) fn quick_at(&self, now: u64, cost: u64) -> bool {
-        if cost == 0 {
-            return true;
-        }
-        let granted = self.gate.try_take(now, cost).is_ok();
+        let granted = cost != 0 && self.gate.try_take(now, cost).is_ok();
         if granted {
             self.series.granted();
         }
@@ -194,20 +194,12 @@ impl<C: Clock> Queue<C> {
         }
     }
 
-    /// Corrects a charge that was made at `at`.
+    /// A reservation ends: corrects the charge that was made at `at`.
     pub(crate) fn settle(&self, at: u64, reserved: &Costs, used: &Costs) {
         let mut line = self.lock();
         let now = line.now;
-        let mut back = Costs::default();
-        let mut more = Costs::default();
-        for index in 0..MOST_LIMITS {
-            back[index] = reserved[index].saturating_sub(used[index]);
-            more[index] = used[index].saturating_sub(reserved[index]);
-        }
-        line.get().refund(now, at, &back);
-        if more != Costs::default() {
-            line.get().overdraw(now, &more);
-        }
+        line.get().settle(now, at, reserved, used);
+        line.get().outstanding -= 1;
     }
 
     /// Another quota for the only limit.
@@ -301,12 +293,24 @@ impl<C: Clock> Drop for Locked<'_, C> {
         {
             self.queue.gate.put_back(self.now, bucket, !line.is_plain());
         }
-        let wakes = line.take_wakes();
+        let (wakes, spent) = line.take_wakes();
         drop(line);
-        // A waker may do anything, also come back here.
-        for wake in wakes {
-            wake.wake();
-        }
+        // A waker may do anything, also come back here, and so may its drop.
+        drop(spent);
+        wake_all(wakes);
+    }
+}
+
+/// Wakes all of them, also where one of them panics; the first panic is passed
+/// on when all are awake.
+fn wake_all(wakes: Vec<Wake>) {
+    let mut panicked = None;
+    for wake in wakes {
+        let woken = catch_unwind(AssertUnwindSafe(|| wake.wake()));
+        panicked = panicked.or(woken.err());
+    }
+    if let Some(panic) = panicked.filter(|_| !thread::panicking()) {
+        resume_unwind(panic);
     }
 }
 

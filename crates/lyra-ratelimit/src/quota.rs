@@ -164,7 +164,8 @@ impl Quota {
         let longest = u64::try_from(LONGEST.as_nanos()).unwrap_or(u64::MAX);
         // A rounded interval may make the amount last a little longer than
         // the period; the default burst must not fail on that.
-        let fits = interval.checked_mul(burst).is_some_and(|fill| fill <= longest + amount);
+        const ROUNDING: u64 = 1_000_000_000;
+        let fits = interval.checked_mul(burst).is_some_and(|fill| fill <= longest + ROUNDING);
         require(fits, "burst", "it would take more than 396 days to fill", burst)?;
         Ok(Shape::Bucket(Rate::new(interval, burst)))
     }
@@ -221,6 +222,7 @@ mod tests {
         let longest = Quota::new(7, LONGEST);
         assert_eq!(bucket(longest).burst(), 7);
         assert!(longest.with_burst(8).shape().is_err());
+        assert!(Quota::new(1 << 54, LONGEST).with_burst(1 << 55).shape().is_err());
         assert!(Quota::new(1, LONGEST + Duration::from_nanos(1)).shape().is_err());
     }
 }

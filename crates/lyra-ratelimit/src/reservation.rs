@@ -18,6 +18,7 @@ pub struct Reservation<C: Clock = MonotonicClock> {
 
 impl<C: Clock> Reservation<C> {
     pub(crate) fn new(queue: Arc<Queue<C>>, cost: u64, at: u64) -> Self {
+        queue.lock().get().outstanding += 1;
         Self { queue, cost, at, is_settled: false }
     }
 

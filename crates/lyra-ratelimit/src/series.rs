@@ -14,6 +14,8 @@ impl Series {
         Self
     }
 
+    pub(crate) const fn rename(&self, _: Option<&str>) {}
+
     #[inline]
     pub(crate) const fn granted(&self) {}
 

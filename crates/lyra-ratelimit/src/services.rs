@@ -93,7 +93,9 @@ impl<C: Clock + Clone> ServiceLimits<C> {
     ///
     /// A known one keeps what was taken, and who waits: its limits are changed
     /// as by [`LimitSet::set_quota`]. It has to keep their names and kinds. A
-    /// service that was called before it was registered keeps what it took.
+    /// service that was called before it was registered keeps what it took of
+    /// limits of the same name (an unknown one has `requests`), who waits for
+    /// it, and the handles to it.
     ///
     /// # Errors
     ///
@@ -109,12 +111,18 @@ impl<C: Clock + Clone> ServiceLimits<C> {
         let limits = limits.into();
         limits.check()?;
         check_name(service)?;
-        let queue = self.0.registered.insert(service, &limits, || {
-            let line = limits.line(self.0.settings.care)?;
-            let queue = Arc::new(self.0.settings.queue(line, service));
-            self.0.strangers.hand_over(service, &queue);
-            Ok(queue)
+        let Services { registered, strangers, settings } = &*self.0;
+        // Nobody becomes a stranger meanwhile, and so slips through between.
+        let mut strangers = strangers.lock();
+        let queue = registered.insert(service, &limits, || {
+            let line = limits.line(settings.care)?;
+            let new = |line| Arc::new(settings.queue(line, service));
+            Ok(match strangers.remove(service) {
+                Some(known) => known.become_registered(line, new),
+                None => new(line),
+            })
         })?;
+        drop(strangers);
         Ok(LimitSet::of(queue))
     }
 
@@ -277,10 +285,10 @@ impl<C: Clock + Clone> ServiceLimits<C> {
     /// How each service stands, registered or not, by name.
     #[must_use]
     pub fn status(&self) -> std::collections::BTreeMap<Arc<str>, Status> {
-        let registered = self.0.registered.queues();
         let strangers = self.0.strangers.queues();
-        registered
-            .chain(strangers)
+        // Of two with one name, the registered one counts.
+        strangers
+            .chain(self.0.registered.queues())
             .filter_map(|queue| Some((queue.name.clone()?, queue.status())))
             .collect()
     }
@@ -302,7 +310,7 @@ impl<C: Clock + Clone> Services<C> {
             return Ok(Arc::clone(queue));
         }
         check_name(service)?;
-        self.strangers.queue(service, &self.settings)
+        self.strangers.queue(service, &self.settings, &self.registered)
     }
 }
 

@@ -22,7 +22,8 @@ pub struct Status {
     /// When a call of the usual cost would be granted: zero for now. Where
     /// slots are in use, not before.
     pub next_free: Duration,
-    /// For how long the service asked to be left alone; zero if it did not.
+    /// For how long nothing, or nothing of one of the limits, is granted
+    /// because the service asked for it; zero if it did not.
     pub held_for: Duration,
 }
 

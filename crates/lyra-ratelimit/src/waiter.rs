@@ -14,17 +14,25 @@ pub(crate) const USUAL: Costs = [1; MOST_LIMITS];
 /// Someone who stands in line.
 #[derive(Debug)]
 pub(crate) struct Waiter {
-    pub(crate) ticket: u64,
     pub(crate) costs: Costs,
     /// When it goes away, on the line's clock.
     pub(crate) deadline: u64,
     /// When its turn was reckoned to come.
     pub(crate) expected: u64,
-    /// When it was told last that it is first, or looked itself.
-    pub(crate) called: u64,
-    /// Its turn came, and it did not look: others go before it until it does.
-    pub(crate) is_silent: bool,
+    /// When it will look at the latest: as it was told, or now if it was woken.
+    pub(crate) look: u64,
+    /// How often it looked since it was woken.
+    pub(crate) looks: u32,
     pub(crate) wake: Option<Wake>,
+}
+
+impl Waiter {
+    /// The clock was set back by `by`.
+    pub(crate) const fn shift_back(&mut self, by: u64) {
+        self.deadline = self.deadline.saturating_sub(by);
+        self.expected = self.expected.saturating_sub(by);
+        self.look = self.look.saturating_sub(by);
+    }
 }
 
 /// How to tell a waiter that something changed.

@@ -47,7 +47,9 @@ impl Window {
     /// Counts a grant, also where it does not fit.
     pub(crate) fn charge(&mut self, now: u64, cost: u64) {
         self.forget(now);
-        self.used = self.used.saturating_add(cost);
+        // The sum fits into its type, whatever was overdrawn.
+        let cost = cost.min(u64::MAX - self.used);
+        self.used += cost;
         match self.grants.back_mut() {
             Some((at, count)) if *at >= now => *count = count.saturating_add(cost),
             _ if cost > 0 => self.grants.push_back((now, cost)),
@@ -68,15 +70,15 @@ impl Window {
         }
     }
 
+    /// How many were granted in the window that ends now.
+    pub(crate) fn taken(&self, now: u64) -> u64 {
+        let over = self.grants.iter().take_while(|(at, _)| self.is_over(*at, now));
+        self.used - over.map(|(_, count)| count).sum::<u64>()
+    }
+
     /// How many more fit into the window that ends now.
     pub(crate) fn available(&self, now: u64) -> u64 {
-        let expired: u64 = self
-            .grants
-            .iter()
-            .take_while(|(at, _)| self.is_over(*at, now))
-            .map(|(_, count)| count)
-            .sum();
-        self.most.saturating_sub(self.used - expired)
+        self.most.saturating_sub(self.taken(now))
     }
 
     /// Forgets the grants that no window reaches any more.

@@ -144,6 +144,14 @@ fn a_limit_that_is_not_there_is_an_error() {
 }
 
 #[test]
+fn a_limit_that_is_named_twice_is_an_error() {
+    let set = LimitSet::new(Limits::from(Quota::per_minute(10))).unwrap();
+    let error = set.try_enter(&[("requests", 5), ("requests", 1)]).map(drop).unwrap_err();
+    assert_eq!(error.code().id(), "ratelimit.invalid");
+    assert_eq!(set.status().limits[0].available, 10);
+}
+
+#[test]
 fn a_service_with_slots_is_not_called_without_a_permit() {
     let services = ServiceLimits::new();
     services.register("arxiv", Limits::from(Quota::per_minute(9)).with_slots("n", 1)).unwrap();

@@ -4,7 +4,7 @@
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
@@ -156,6 +156,90 @@ fn a_reservation_and_a_permit_that_are_dropped_give_back() {
     assert_eq!(left(&set), [7, 1], "the call was made, and is over");
     set.try_enter(&[("calls", 3)]).unwrap().cancel();
     assert_eq!(left(&set), [7, 1], "the call was not made");
+}
+
+#[test]
+fn a_waker_that_panics_leaves_nobody_asleep() {
+    struct Woken(AtomicUsize);
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            assert!(self.0.fetch_add(1, Ordering::Relaxed) > 0, "as a test wants it");
+        }
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let _entered = runtime.enter();
+    let limiter = RateLimiter::per_minute(60).with_burst(1).build().unwrap();
+    limiter.try_acquire().unwrap();
+    let wakers: Vec<_> = [0, 1, 1].map(|calls| Arc::new(Woken(AtomicUsize::new(calls)))).into();
+    let mut waits: Vec<_> = wakers
+        .iter()
+        .map(|waker| {
+            let mut wait = Box::pin(limiter.acquire(LONG));
+            let waker = Waker::from(Arc::clone(waker));
+            assert!(wait.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            wait
+        })
+        .collect();
+    let changed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        limiter.set_quota(Quota::new(1, LONG * 24))
+    }));
+    assert!(changed.is_err(), "the panic is passed on");
+    let calls: Vec<_> = wakers.iter().map(|waker| waker.0.load(Ordering::Relaxed)).collect();
+    assert_eq!(calls, [1, 2, 2], "all three were told that it will be too late");
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(waits.iter_mut().all(|wait| wait.as_mut().poll(&mut context).is_ready()));
+}
+
+#[test]
+fn a_waker_whose_drop_comes_back_here_blocks_nobody() {
+    struct Nosy(RateLimiter);
+    impl Wake for Nosy {
+        fn wake(self: Arc<Self>) {}
+    }
+    impl Drop for Nosy {
+        fn drop(&mut self) {
+            let _ = self.0.available();
+        }
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let _entered = runtime.enter();
+    let limiter = RateLimiter::per_hour(1).build().unwrap();
+    limiter.try_acquire().unwrap();
+    let mut wait = Box::pin(limiter.acquire(LONG * 2));
+    for _ in 0..3 {
+        let waker = Waker::from(Arc::new(Nosy(limiter.clone())));
+        assert!(wait.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    }
+    drop(wait);
+    assert_eq!(limiter.status().waiting, 0);
+}
+
+#[test]
+fn a_clock_that_panics_takes_only_its_caller_along() {
+    #[derive(Clone)]
+    struct Broken(Arc<AtomicBool>);
+    impl lyra_ratelimit::Clock for Broken {
+        fn now(&self) -> u64 {
+            assert!(!self.0.load(Ordering::Relaxed), "as a test wants it");
+            7
+        }
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let _entered = runtime.enter();
+    let is_broken = Arc::new(AtomicBool::new(false));
+    let limiter =
+        RateLimiter::per_hour(3).with_clock(Broken(Arc::clone(&is_broken))).build().unwrap();
+    let reservation = limiter.reserve_n(3).unwrap();
+    let mut wait = Box::pin(limiter.acquire(LONG * 2));
+    assert!(wait.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    is_broken.store(true, Ordering::Relaxed);
+    let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+        let _reservation = reservation;
+        let _ = wait.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    }));
+    assert!(polled.is_err());
+    is_broken.store(false, Ordering::Relaxed);
+    assert_eq!((limiter.status().waiting, limiter.available()), (0, 3));
 }
 
 #[test]

@@ -45,6 +45,41 @@ fn set_back_an_hour_it_does_not_forgive_what_was_overdrawn() {
 }
 
 #[test]
+fn set_back_while_others_wait_it_changes_nothing_for_those_who_come() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let _entered = runtime.enter();
+    let clock = at_noon();
+    let limiter =
+        RateLimiter::per_minute(60).with_burst(1).with_clock(clock.clone()).build().unwrap();
+    limiter.try_acquire().unwrap();
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let mut waits: Vec<_> = (0..3).map(|_| Box::pin(limiter.acquire(HOUR))).collect();
+    for wait in &mut waits {
+        assert!(wait.as_mut().poll(&mut context).is_pending());
+    }
+    clock.set_back(10 * HOUR);
+    let told = limiter.try_acquire().unwrap_err().retry_after();
+    assert_eq!(told, Some(Duration::from_secs(4)), "three are before it");
+    for wait in &mut waits {
+        clock.advance(Duration::from_secs(1));
+        assert!(wait.as_mut().poll(&mut context).is_ready());
+    }
+}
+
+#[test]
+fn an_overdraft_that_was_paid_off_is_not_remembered_by_a_clock_that_is_set_back() {
+    let clock = at_noon();
+    let limiter =
+        RateLimiter::per_minute(60).with_burst(1).with_clock(clock.clone()).build().unwrap();
+    limiter.reserve_n(1).unwrap().settle(1_000);
+    clock.advance(3 * HOUR);
+    limiter.try_acquire().unwrap();
+    clock.set_back(2 * HOUR);
+    let wait = limiter.try_acquire().unwrap_err().retry_after().unwrap();
+    assert_eq!(wait, Duration::from_secs(1));
+}
+
+#[test]
 fn a_night_of_suspend_fills_the_bucket_and_no_more() {
     for leap in [HOUR, 8 * HOUR, 24 * 365 * 5 * HOUR] {
         let clock = at_noon();

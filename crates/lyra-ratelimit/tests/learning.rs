@@ -103,6 +103,78 @@ fn a_lower_rate_of_the_service_is_kept() {
 }
 
 #[test]
+fn what_may_be_used_at_once_in_a_long_window_is_no_rate() {
+    let (limiter, _) = limiter(Quota::per_minute(100));
+    let policy = [("RateLimit-Policy", "\"burst\";q=100;w=60, \"daily\";q=1000;w=86400")];
+    limiter.learn(&response(200, policy));
+    limiter.learn(&response(200, [("x-ratelimit-limit-requests-day", "14400")]));
+    assert_eq!(limiter.status().limits[0].pace_percent, 100);
+    let nearly_used = [("x-ratelimit-remaining-requests-day", "3")];
+    limiter.learn(&response(200, nearly_used));
+    assert_eq!(limiter.available(), 3);
+}
+
+#[test]
+fn well_meant_responses_do_not_keep_a_complaint_alive() {
+    let (limiter, clock) = limiter(Quota::per_minute(100));
+    for _ in 0..5 {
+        limiter.learn(&Feedback::throttled(None));
+    }
+    assert_eq!(limiter.status().limits[0].pace_percent, 5);
+    for _ in 0..600 {
+        clock.advance(SECOND);
+        limiter.learn(&response(200, [("RateLimit-Policy", "\"default\";q=90;w=60")]));
+    }
+    assert_eq!(limiter.status().limits[0].pace_percent, 90);
+}
+
+#[test]
+fn a_new_quota_does_not_end_a_complaint() {
+    let (limiter, _) = limiter(Quota::per_second(10).with_burst(1));
+    limiter.learn(&Feedback::throttled(None));
+    limiter.set_quota(Quota::per_second(100).with_burst(1)).unwrap();
+    limiter.try_acquire().unwrap();
+    assert_eq!(wait(&limiter), Duration::from_millis(20));
+}
+
+#[test]
+fn what_is_told_while_it_recovers_reckons_with_the_recovery() {
+    let (limiter, clock) = limiter(Quota::every(SECOND * 600));
+    limiter.learn(&Feedback::throttled(None));
+    limiter.try_acquire().unwrap();
+    let told = wait(&limiter);
+    assert!(told > SECOND * 600 && told < SECOND * 700, "{told:?}");
+    clock.advance(told - Duration::from_nanos(1));
+    assert!(limiter.try_acquire().is_err());
+    clock.advance(Duration::from_nanos(1));
+    assert_eq!(limiter.try_acquire(), Ok(()));
+}
+
+#[test]
+fn a_limit_that_is_held_back_shows_it_until_there_is_something_left() {
+    let (limiter, _) = limiter(Quota::per_minute(10));
+    limiter.learn(&response(200, [("RateLimit", "\"default\";r=0;t=3600")]));
+    assert_eq!(limiter.status().held_for, SECOND * 3_600);
+    limiter.learn(&response(200, [("RateLimit", "\"default\";r=1000;t=3600")]));
+    assert_eq!(limiter.status().held_for, Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_wait_go_sooner_when_it_recovers() {
+    let limiter = RateLimiter::builder(Quota::every(SECOND * 600))
+        .with_clock(TokioClock::new())
+        .build()
+        .unwrap();
+    limiter.learn(&Feedback::throttled(None));
+    limiter.try_acquire().unwrap();
+    let start = tokio::time::Instant::now();
+    let told = limiter.try_acquire().unwrap_err().retry_after().unwrap();
+    limiter.acquire(SECOND * 1_200).await.unwrap();
+    let late = start.elapsed().checked_sub(told).unwrap();
+    assert!(late < Duration::from_millis(1), "{late:?} after {told:?}");
+}
+
+#[test]
 fn a_strict_window_waits_and_keeps_its_amount() {
     let (limiter, clock) = limiter(Quota::per_minute(4).strict());
     limiter.learn(&response(429, [("Retry-After", "10"), ("X-RateLimit-Remaining", "1")]));

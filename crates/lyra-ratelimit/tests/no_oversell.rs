@@ -20,11 +20,14 @@ struct Model {
     quota: Quota,
     level: i128,
     at: u64,
+    /// When it was last seen to be full: what is given back later than that
+    /// would have run over.
+    full_at: u64,
 }
 
 impl Model {
     fn new(quota: Quota) -> Self {
-        let mut model = Self { quota, level: 0, at: 0 };
+        let mut model = Self { quota, level: 0, at: 0, full_at: 0 };
         model.level = model.full();
         model
     }
@@ -41,6 +44,13 @@ impl Model {
         let refill = i128::from(now - self.at) * i128::from(self.quota.amount());
         self.level = (self.level + refill).min(self.full());
         self.at = now;
+        self.note_if_full();
+    }
+
+    fn note_if_full(&mut self) {
+        if self.level == self.full() {
+            self.full_at = self.at;
+        }
     }
 
     fn has(&mut self, now: u64, cost: u64) -> bool {
@@ -63,9 +73,12 @@ impl Model {
         self.level -= i128::from(cost) * self.period();
     }
 
-    fn give_back(&mut self, now: u64, cost: u64) {
+    fn give_back(&mut self, now: u64, taken_at: u64, cost: u64) {
         self.refill(now);
-        self.level = (self.level + i128::from(cost) * self.period()).min(self.full());
+        if self.full_at <= taken_at {
+            self.level = (self.level + i128::from(cost) * self.period()).min(self.full());
+            self.note_if_full();
+        }
     }
 
     /// What was taken stays taken.
@@ -109,7 +122,7 @@ fn run(random: &mut Random) {
     model.at = clock.now();
     let mut whole = is_whole(quota);
     let mut waits: Vec<(u64, Wait<'_>)> = Vec::new();
-    let mut reservations: Vec<(u64, Reservation<ManualClock>)> = Vec::new();
+    let mut reservations: Vec<(u64, u64, Reservation<ManualClock>)> = Vec::new();
     for _ in 0..random.below(24) {
         let cost = 1 + random.below(4).min(model.quota.burst() - 1);
         let timeout = random.pause(model.quota) * 4;
@@ -157,16 +170,16 @@ fn run(random: &mut Random) {
                 true => {
                     if let Ok(reservation) = limiter.reserve_n(cost) {
                         model.grant(clock.now(), cost);
-                        reservations.push((cost, reservation));
+                        reservations.push((clock.now(), cost, reservation));
                     }
                 }
                 false => {
-                    let (cost, reservation) =
+                    let (at, cost, reservation) =
                         reservations.swap_remove(random.index(reservations.len()));
                     let used = random.below(7);
                     reservation.settle(used);
                     match used <= cost {
-                        true => model.give_back(clock.now(), cost - used),
+                        true => model.give_back(clock.now(), at, cost - used),
                         false => model.take(clock.now(), used - cost),
                     }
                 }

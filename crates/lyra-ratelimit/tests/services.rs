@@ -1,10 +1,12 @@
 //! Limits by name: known services, unknown ones, and too many of either.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is how a test fails")]
 
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use lyra_errors::Classify;
-use lyra_ratelimit::{Limits, ManualClock, Quota, ServiceLimits, TokioClock};
+use lyra_ratelimit::{Feedback, Limits, ManualClock, Quota, ServiceLimits, TokioClock};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -63,6 +65,128 @@ fn a_stranger_that_is_registered_keeps_what_it_took() {
     services.try_acquire("a").unwrap();
     services.register("a", Quota::per_minute(10)).unwrap();
     assert_eq!(services.status()["a"].limits[0].available, 8);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stranger_that_gets_slots_has_all_of_them_free() {
+    let services = ServiceLimits::builder().with_clock(TokioClock::new()).build().unwrap();
+    for _ in 0..50 {
+        services.acquire("wikipedia", MINUTE).await.unwrap();
+    }
+    services.register("wikipedia", Limits::new().with_slots("connections", 1)).unwrap();
+    drop(services.enter("wikipedia", &[], Duration::ZERO).await.unwrap());
+    drop(services.enter("wikipedia", &[], Duration::ZERO).await.unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_stranger_waits_for_the_registered_service() {
+    let services = ServiceLimits::builder()
+        .with_default(Quota::per_hour(1))
+        .with_clock(TokioClock::new())
+        .build()
+        .unwrap();
+    let handle = services.handle("a").unwrap();
+    handle.try_acquire().unwrap();
+    let start = tokio::time::Instant::now();
+    let waiting = tokio::spawn({
+        let handle = handle.clone();
+        async move { handle.acquire(MINUTE * 120).await }
+    });
+    tokio::task::yield_now().await;
+    services.register("a", Quota::per_minute(1)).unwrap();
+    waiting.await.unwrap().unwrap();
+    assert_eq!(start.elapsed(), MINUTE);
+    assert!(services.try_acquire("a").is_err() && handle.try_acquire().is_err(), "one limit");
+}
+
+#[test]
+fn what_a_stranger_was_told_counts_when_it_is_registered() {
+    let (services, _) = services(10);
+    services.learn("a", &Feedback::throttled(Some(MINUTE))).unwrap();
+    services.register("a", Quota::per_minute(100)).unwrap();
+    assert_eq!(services.try_acquire("a").unwrap_err().retry_after(), Some(MINUTE));
+    assert_eq!(services.status()["a"].limits[0].pace_percent, 50);
+}
+
+#[test]
+fn a_stranger_with_permits_out_is_replaced_and_what_it_took_counts() {
+    let (services, _) = services(10);
+    let permit = services.enter_blocking("a", &[("requests", 2)], Duration::ZERO).unwrap();
+    let limits =
+        Limits::new().with("calls", Quota::per_minute(3)).with("requests", Quota::per_minute(5));
+    services.register("a", limits).unwrap();
+    permit.cancel();
+    let left: Vec<_> = services.status()["a"].limits.iter().map(|l| l.available).collect();
+    assert_eq!(left, [3, 3]);
+}
+
+#[test]
+fn registering_while_others_call_grants_no_more_than_one_limit() {
+    for round in 0..300 {
+        let services = ServiceLimits::builder().with_clock(ManualClock::new()).build().unwrap();
+        let granted = AtomicU64::new(0);
+        let start = Barrier::new(2);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                start.wait();
+                for _ in 0..150 {
+                    granted.fetch_add(services.try_acquire("a").is_ok().into(), Ordering::Relaxed);
+                }
+            });
+            scope.spawn(|| {
+                start.wait();
+                services.register("a", Quota::per_minute(60)).unwrap();
+            });
+        });
+        assert_eq!(granted.into_inner(), 60, "round {round}");
+        assert_eq!(services.status()["a"].granted, 60);
+    }
+}
+
+#[test]
+fn a_cost_of_nothing_still_asks_the_other_limits_and_the_slots() {
+    let (services, _) = services(10);
+    let limits =
+        Limits::new().with("tokens", Quota::per_minute(9)).with("requests", Quota::per_minute(2));
+    services.register("model", limits).unwrap();
+    let granted =
+        (0..10).filter(|_| services.acquire_n_blocking("model", 0, Duration::ZERO).is_ok());
+    assert_eq!(granted.count(), 2);
+    services.register("page", Limits::new().with_slots("connections", 1)).unwrap();
+    let error = services.acquire_n_blocking("page", 0, Duration::ZERO).unwrap_err();
+    assert_eq!(error.code().id(), "ratelimit.needs_permit");
+}
+
+#[test]
+fn a_bucket_that_someone_holds_does_not_make_way() {
+    let (services, clock) = services(1);
+    let handle = services.handle("a").unwrap();
+    services.try_acquire("b").unwrap(); // from the shared one: there is no room
+    clock.advance(MINUTE);
+    services.try_acquire("c").unwrap();
+    handle.try_acquire().unwrap();
+    handle.try_acquire().unwrap();
+    assert!(services.try_acquire("a").is_err(), "it is the bucket of the handle still");
+}
+
+#[test]
+fn long_names_that_look_alike_are_two_services() {
+    let (services, _) = services(10);
+    // They differ in the middle, and in a way that their short forms do not.
+    let names: Vec<_> = (0..200).map(|n| format!("https://api-{n:03}.example.org/v1/x")).collect();
+    for name in &names {
+        services.register(name, Quota::per_minute(1)).unwrap();
+    }
+    assert!(names.iter().all(|name| services.try_acquire(name).is_ok()));
+}
+
+#[test]
+fn a_registered_service_may_be_called_as_the_shared_bucket_is() {
+    let (services, _) = services(1);
+    services.try_acquire("a").unwrap();
+    services.try_acquire("b").unwrap();
+    services.register("other", Quota::per_minute(7)).unwrap();
+    assert_eq!(services.status()["other"].limits[0].burst, 7);
 }
 
 #[test]
@@ -133,8 +257,8 @@ async fn a_service_with_several_limits_is_charged_for_all_or_none() {
     let second = services.enter("model", &[("tokens", 300)], long).await.unwrap();
     assert_eq!(start.elapsed(), Duration::from_secs(1));
 
-    first.settle(&[("tokens", 100)]).unwrap();
-    assert_eq!(left(), [59, 700, 1]);
+    first.settle(&[("tokens", 100), ("connections", 0)]).unwrap();
+    assert_eq!(left(), [59, 700, 1], "a slot comes back once, whatever is said of it");
     second.cancel();
     assert_eq!(left(), [60, 1_000, 2]);
 }

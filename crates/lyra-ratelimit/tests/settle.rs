@@ -40,6 +40,77 @@ fn a_window_takes_back_what_it_granted_then() {
     assert_eq!(limiter.available(), 6, "the one of the beginning left the window");
 }
 
+#[test]
+fn what_comes_back_late_does_not_come_on_top_of_a_full_burst() {
+    let clock = ManualClock::new();
+    let limiter = RateLimiter::per_second(5).with_clock(clock.clone()).build().unwrap();
+    let mut held = Vec::new();
+    for _ in 0..20 {
+        held.push(limiter.reserve_n(5).unwrap());
+        clock.advance(Duration::from_secs(1));
+    }
+    let mut granted = 0;
+    let mut take_all = || {
+        while limiter.try_acquire().is_ok() {
+            granted += 1;
+        }
+    };
+    take_all();
+    for reservation in held {
+        drop(reservation);
+        take_all();
+    }
+    assert_eq!(granted, 5, "a burst, whatever is cancelled");
+}
+
+#[test]
+fn in_a_busy_bucket_all_that_was_not_used_comes_back_however_late() {
+    let clock = ManualClock::new();
+    let limiter = RateLimiter::per_second(5).with_clock(clock.clone()).build().unwrap();
+    let slot = limiter.reserve_n(5).unwrap();
+    for _ in 0..100 {
+        clock.advance(Duration::from_millis(200));
+        limiter.try_acquire().unwrap();
+    }
+    slot.settle(1);
+    assert_eq!(limiter.available(), 4);
+}
+
+#[test]
+fn a_wrong_number_stops_nobody_for_years() {
+    let clock = ManualClock::new();
+    let bucket = RateLimiter::per_minute(60).with_clock(clock.clone()).build().unwrap();
+    bucket.reserve_n(1).unwrap().settle(u64::MAX);
+    let wait = bucket.try_acquire().unwrap_err().retry_after().unwrap();
+    assert_eq!(wait, Duration::from_secs(3_601), "the longest hold, and the one token");
+
+    let quota = Quota::per_minute(10).strict();
+    let strict = RateLimiter::builder(quota).with_clock(clock.clone()).build().unwrap();
+    let first = strict.reserve_n(1).unwrap();
+    clock.advance(Duration::from_secs(1));
+    let second = strict.reserve_n(1).unwrap();
+    first.settle(u64::MAX);
+    second.settle(u64::MAX);
+    clock.advance(Duration::from_secs(61));
+    assert_eq!(strict.try_acquire(), Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_overdraft_is_told_to_those_for_whom_it_is_too_much() {
+    let limiter =
+        RateLimiter::per_second(1).with_burst(10).with_clock(TokioClock::new()).build().unwrap();
+    let slot = limiter.reserve_n(10).unwrap();
+    let start = tokio::time::Instant::now();
+    let waiting = tokio::spawn({
+        let limiter = limiter.clone();
+        async move { limiter.acquire(Duration::from_secs(5)).await }
+    });
+    tokio::task::yield_now().await;
+    slot.settle(30);
+    assert!(waiting.await.unwrap().is_err());
+    assert_eq!(start.elapsed(), Duration::ZERO);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_settled_call_lets_those_who_wait_go_sooner() {
     let limiter =

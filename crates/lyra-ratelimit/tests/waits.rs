@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lyra_errors::Classify;
-use lyra_ratelimit::{LimitSet, Limits, Quota, RateLimitError, RateLimiter, TokioClock};
+use lyra_ratelimit::{Feedback, LimitSet, Limits, Quota, RateLimitError, RateLimiter, TokioClock};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -124,15 +124,120 @@ async fn a_future_that_nobody_polls_holds_up_nobody_for_long() {
 
     let start = Instant::now();
     limiter.acquire(LONG).await.unwrap();
-    // Its turn would be after 0.2 s; the grace is a twentieth of a second,
-    // twice.
-    assert!(start.elapsed() <= Duration::from_millis(300), "{:?}", start.elapsed());
-    limiter.acquire(LONG).await.unwrap();
-    assert!(start.elapsed() <= Duration::from_millis(400), "the others go on at full speed");
+    // Its turn would be after 0.2 s; the grace is a tenth of a second, twice.
+    assert_eq!(start.elapsed(), Duration::from_millis(400));
+    for _ in 0..3 {
+        limiter.acquire(LONG).await.unwrap();
+    }
+    assert_eq!(start.elapsed(), Duration::from_millis(700), "the others go on at full speed");
 
     // Polled again it is first, and it was charged nothing before.
     silent.await.unwrap();
-    assert_eq!(limiter.status().granted, 4);
+    assert_eq!(limiter.status().granted, 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_futures_that_nobody_polls_hold_up_nobody_for_long_either() {
+    for silent in [2, 5, 20, 200] {
+        let limiter = limiter(Quota::per_second(100).with_burst(1));
+        limiter.try_acquire().unwrap();
+        let futures: Vec<_> = (0..silent)
+            .map(|_| {
+                let mut future = Box::pin(limiter.acquire(LONG));
+                assert!(poll_once(&mut future).is_none());
+                future
+            })
+            .collect();
+        let start = Instant::now();
+        limiter.acquire(LONG).await.unwrap();
+        // Its own turn is behind all of theirs.
+        let turn = Duration::from_millis(10 * (silent + 1));
+        let late = start.elapsed() - turn;
+        assert!(late <= Duration::from_secs(2), "{silent} silent ones: {late:?}");
+        drop(futures);
+        assert_eq!(limiter.status().waiting, 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiters_whose_time_was_up_long_ago_do_not_count() {
+    let limiter = limiter(Quota::per_second(10).with_burst(1));
+    limiter.try_acquire().unwrap();
+    let mut forgotten: Vec<_> =
+        (0..100).map(|_| Box::pin(limiter.acquire(Duration::from_secs(11)))).collect();
+    for future in &mut forgotten {
+        assert!(poll_once(future).is_none());
+    }
+    tokio::time::sleep(Duration::from_secs(600)).await; // tidy: sleep - the clock is paused
+    let start = Instant::now();
+    limiter.acquire(Duration::from_secs(5)).await.unwrap();
+    assert!(start.elapsed() <= Duration::from_millis(200), "{:?}", start.elapsed());
+    let error = forgotten.pop().unwrap().await.unwrap_err();
+    assert_eq!(error.code().id(), "ratelimit.timed_out", "its time is up when it looks again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_happens_meanwhile_gives_a_silent_one_no_more_time() {
+    let limiter = limiter(Quota::per_second(1_000).with_burst(10));
+    limiter.try_acquire_n(10).unwrap();
+    let mut silent = Box::pin(limiter.acquire_n(10, LONG));
+    assert!(poll_once(&mut silent).is_none());
+    let busy = tokio::spawn({
+        let limiter = limiter.clone();
+        async move {
+            for round in 0.. {
+                tokio::time::sleep(Duration::from_millis(30)).await; // tidy: sleep - the clock is paused
+                match round % 3 {
+                    0 => limiter.set_quota(limiter.quota()).unwrap(),
+                    1 => limiter.learn(&Feedback::from_headers(
+                        200,
+                        [("x-ratelimit-remaining", "1000")],
+                        std::time::SystemTime::now(),
+                    )),
+                    _ => drop(limiter.reserve_n(1)),
+                }
+            }
+        }
+    });
+    let start = Instant::now();
+    limiter.acquire(Duration::from_secs(20)).await.unwrap();
+    assert!(start.elapsed() <= Duration::from_millis(600), "{:?}", start.elapsed());
+    busy.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slot_that_a_silent_one_does_not_take_goes_to_the_next() {
+    let limits = Limits::new().with_slots("connections", 1);
+    let set = LimitSet::builder(limits).with_clock(TokioClock::new()).build().unwrap();
+    let permit = set.try_enter(&[]).unwrap();
+    let mut silent = Box::pin(set.enter(&[], LONG));
+    assert!(poll_once(&mut silent).is_none());
+    let next = tokio::spawn({
+        let set = set.clone();
+        async move { set.enter(&[], LONG).await.map(drop) }
+    });
+    tokio::time::sleep(Duration::from_secs(60)).await; // tidy: sleep - the clock is paused
+    let start = Instant::now();
+    drop(permit);
+    next.await.unwrap().unwrap();
+    assert!(start.elapsed() <= Duration::from_millis(200), "{:?}", start.elapsed());
+    drop(silent.await.unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_that_time_out_together_take_no_time() {
+    let limits = Limits::new().with_slots("connections", 1);
+    let set = LimitSet::builder(limits).with_clock(TokioClock::new()).build().unwrap();
+    let _permit = set.try_enter(&[]).unwrap();
+    let mut tasks = JoinSet::new();
+    for _ in 0..10_000 {
+        let set = set.clone();
+        tasks.spawn(async move { set.enter(&[], Duration::from_secs(1)).await.is_err() });
+    }
+    let started = std::time::Instant::now();
+    assert!(tasks.join_all().await.into_iter().all(|timed_out| timed_out));
+    // It took minutes of quadratic work here, unoptimised, and takes a blink.
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
 }
 
 #[tokio::test(start_paused = true)]

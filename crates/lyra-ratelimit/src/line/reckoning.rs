@@ -9,7 +9,7 @@ impl Line {
     /// In how many nanoseconds `costs` would be granted to one who comes now.
     pub(crate) fn next_free(&mut self, now: u64, costs: &Costs) -> u64 {
         let (ready, sure) = self.ready_at(now, costs);
-        if self.head().is_none() && sure {
+        if self.queue.is_empty() && sure {
             return ready - now;
         }
         match self.refusal(now, costs) {
@@ -22,33 +22,34 @@ impl Line {
     /// served in time any more is told so now.
     pub(crate) fn changed(&mut self, now: u64) {
         self.reckoned = None;
+        if self.queue.is_empty() {
+            return;
+        }
         let mut limits = self.limits.clone();
         let mut last = now.max(self.hold.until());
-        let mut place = 0;
-        while let Some(waiter) = self.queue.get_mut(place) {
+        let mut refused = Vec::new();
+        for (ticket, waiter) in &mut self.queue {
             let refusal = match too_large(&limits, &waiter.costs) {
                 Some(limit) => Some(Refusal::TooLarge { limit }),
                 None => {
-                    let at = reckon(&limits, last, &waiter.costs);
+                    let at = ready_in(&limits, last, &waiter.costs).0;
                     let late = at > waiter.deadline;
                     late.then_some(Refusal::NotYet { wait: at.saturating_sub(now) })
                 }
             };
             if let Some(refusal) = refusal {
-                if let Some(waiter) = self.queue.remove(place) {
-                    self.refused.insert(waiter.ticket, refusal);
-                    self.wakes.extend(waiter.wake);
-                }
+                refused.push((*ticket, refusal));
                 continue;
             }
-            if !waiter.is_silent {
-                last = grant_in(&mut limits, last, &waiter.costs);
-                waiter.expected = last;
-            }
-            place += 1;
+            last = grant_in(&mut limits, last, &waiter.costs);
+            waiter.expected = last;
+        }
+        for (ticket, refusal) in refused {
+            self.wakes.extend(self.queue.remove(&ticket).and_then(|waiter| waiter.wake));
+            self.refused.insert(ticket, refusal);
         }
         self.reckoned = Some((limits, last));
-        self.call_head(now);
+        self.call_first(now);
     }
 
     /// When `costs` fit, for one who is first; and whether that is sure.
@@ -63,7 +64,7 @@ impl Line {
     /// Why not now, to one who comes last.
     pub(super) fn refusal(&mut self, now: u64, costs: &Costs) -> Refusal {
         let (mut expected, mut sure) = self.ready_at(now, costs);
-        if self.head().is_some() {
+        if !self.queue.is_empty() {
             let (limits, last) = self.reckon_all(now);
             let last = now.max(*last);
             let behind = ready_in(limits, last, costs);
@@ -86,14 +87,15 @@ impl Line {
 
     fn reckon_all(&mut self, now: u64) -> &mut (Vec<Limit>, u64) {
         // Without a queue nothing was kept up to date.
-        if self.head().is_none() {
+        if self.queue.is_empty() {
             self.reckoned = None;
         }
         let start = now.max(self.hold.until());
         self.reckoned.get_or_insert_with(|| {
             let mut limits = self.limits.clone();
             let mut last = start;
-            for waiter in self.queue.iter_mut().filter(|waiter| !waiter.is_silent) {
+            let waiters = self.queue.values_mut();
+            for waiter in waiters.filter(|waiter| !Self::is_gone(waiter.deadline, now)) {
                 last = grant_in(&mut limits, last, &waiter.costs);
                 waiter.expected = last;
             }
@@ -115,15 +117,12 @@ fn ready_in(limits: &[Limit], now: u64, costs: &Costs) -> (u64, bool) {
     all
 }
 
-/// When `costs` fit at the earliest, slots aside.
-fn reckon(limits: &[Limit], now: u64, costs: &Costs) -> u64 {
-    ready_in(limits, now, costs).0
-}
-
 /// Grants as early as can be, slots aside; gives the time.
 fn grant_in(limits: &mut [Limit], now: u64, costs: &Costs) -> u64 {
-    let at = reckon(limits, now, costs);
+    let at = ready_in(limits, now, costs).0;
     for (limit, cost) in limits.iter_mut().zip(costs) {
+        // By then it may be faster.
+        limit.tick(at);
         limit.meter.charge(at, *cost);
     }
     at

@@ -22,6 +22,12 @@ impl Key {
                 _ => (bytes.iter().fold(0, |sum, byte| (sum << 8) | u64::from(*byte)), 0),
             },
         };
+        // Of a long name the middle counts, too, or names that differ there
+        // alone would all stand in one row.
+        let middle = bytes.get(8..bytes.len().saturating_sub(8)).unwrap_or_default();
+        let tail = middle
+            .iter()
+            .fold(tail, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3));
         Self { len: bytes.len(), head, tail }
     }
 
@@ -62,9 +68,10 @@ mod tests {
     }
 
     #[test]
-    fn longer_names_may_share_a_key() {
+    fn longer_names_are_compared_as_well() {
         let (one, other) = ("12345678-a-12345678", "12345678-b-12345678");
-        assert_eq!(Key::of(one), Key::of(other));
+        assert_ne!(Key::of(one), Key::of(other));
         assert!(!Key::of(one).is_whole());
+        assert!(Key::of("1234567890123456").is_whole());
     }
 }

@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::builder::Settings;
+use super::table::Table;
 use crate::clock::Clock;
 use crate::error::RateLimitError;
+use crate::line::Line;
 use crate::queue::Queue;
 
 /// The name of the bucket that those share for whom there is no room.
@@ -21,7 +23,7 @@ pub(super) struct Strangers<C> {
     rest: Arc<Queue<C>>,
 }
 
-struct Known<C> {
+pub(super) struct Known<C> {
     // With the standard hasher: these names may come from outside.
     queues: HashMap<Box<str>, Arc<Queue<C>>>,
     /// Nobody was idle; not to be looked at again before.
@@ -39,8 +41,13 @@ impl<C: Clock + Clone> Strangers<C> {
         &self,
         name: &str,
         settings: &Settings<C>,
+        registered: &Table<C>,
     ) -> Result<Arc<Queue<C>>, RateLimitError> {
         let mut known = self.lock();
+        // It may have been registered since it was looked for.
+        if let Some(queue) = registered.find(name) {
+            return Ok(Arc::clone(queue));
+        }
         if let Some(queue) = known.queues.get(name) {
             return Ok(Arc::clone(queue));
         }
@@ -53,15 +60,6 @@ impl<C: Clock + Clone> Strangers<C> {
         Ok(queue)
     }
 
-    /// The service is registered from now on: what it took under the default
-    /// limit is taken under its own.
-    pub(super) fn hand_over(&self, name: &str, to: &Queue<C>) {
-        let taken = self.lock().queues.remove(name);
-        if let Some(from) = taken {
-            to.take_over(&from);
-        }
-    }
-
     pub(super) fn queues(&self) -> impl Iterator<Item = Arc<Queue<C>>> {
         let mut all: Vec<_> = self.lock().queues.values().cloned().collect();
         if !self.rest.is_idle() {
@@ -70,7 +68,7 @@ impl<C: Clock + Clone> Strangers<C> {
         all.into_iter()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Known<C>> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Known<C>> {
         // Nothing of the caller's runs under it but a clock, and the map is
         // whole at any time.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
@@ -87,11 +85,15 @@ impl<C: Clock> Known<C> {
         let before = self.queues.len();
         // A bucket that someone else holds may be about to be used.
         self.queues.retain(|_, queue| Arc::strong_count(queue) > 1 || !queue.is_idle());
-        if self.queues.len() == before {
+        // To look at all of them for a few each time would take too long.
+        if before - self.queues.len() <= before / 8 {
             self.full_until = now.saturating_add(LOOK_AGAIN);
-            return false;
         }
-        true
+        self.queues.len() < before
+    }
+
+    pub(super) fn remove(&mut self, name: &str) -> Option<Arc<Queue<C>>> {
+        self.queues.remove(name)
     }
 }
 
@@ -104,15 +106,28 @@ impl<C: Clock> Queue<C> {
         line.get().is_idle(now)
     }
 
-    /// Takes at once what was taken from another; of rates only.
-    fn take_over(&self, from: &Self) {
-        let taken = {
-            let mut line = from.lock();
-            let now = line.now;
-            line.get().taken(now)
-        };
-        let mut line = self.lock();
-        let now = line.now;
-        line.get().overdraw(now, &taken);
+    /// The limiter of a service that is registered from now on: this one, so
+    /// that nothing of it is lost; or where permits are held, which say by
+    /// their place what they give back, a new one that takes over the rest.
+    pub(super) fn become_registered(
+        self: Arc<Self>,
+        line: Line,
+        new: impl FnOnce(Line) -> Arc<Self>,
+    ) -> Arc<Self> {
+        let mut locked = self.lock();
+        let now = locked.now;
+        if locked.get().can_be_restructured() {
+            locked.get().restructure(now, line.limits);
+            drop(locked);
+            self.series.rename(self.name.as_deref());
+            return self;
+        }
+        let queue = new(line);
+        let mut other = queue.lock();
+        let now = other.now;
+        other.get().take_over(now, locked.get());
+        drop(other);
+        drop(locked);
+        queue
     }
 }
