@@ -78,6 +78,7 @@ const TABLE: &[(Exit, &[&str])] = &[
             "memstore.storage",
             "memstore.transaction_aborted",
             "ratelimit.busy",
+            "ratelimit.engine",
             "ratelimit.no_runtime",
             "ratelimit.not_yet",
             "ratelimit.timed_out",

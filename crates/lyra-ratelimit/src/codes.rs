@@ -30,4 +30,6 @@ codes! {
         "name one of the limits that the set was built with";
     NEEDS_PERMIT = "ratelimit.needs_permit",
         "use enter, and keep the permit until the call is over";
+    ENGINE = "ratelimit.engine",
+        "see the source: what it says of the engine is to be mended, or will pass";
 }

@@ -5,6 +5,7 @@ use lyra_errors::{Classify, Code, Context, Error, ErrorKind, Location, Recovery}
 use snafu::Snafu;
 
 use crate::codes;
+use crate::engine::EngineError;
 
 /// Why a limiter could not be built, or why there was no grant.
 #[derive(Debug, Clone, PartialEq, Snafu)]
@@ -138,6 +139,22 @@ pub enum RateLimitError {
         #[allow(missing_docs, reason = "where the error arose")]
         location: Location,
     },
+
+    /// The engine itself failed, or did not answer. Nobody is let through for
+    /// that.
+    #[non_exhaustive]
+    #[snafu(display("{}the engine could not {doing}", of(limiter)))]
+    Engine {
+        /// The limiter's name, if it has one.
+        limiter: Option<Arc<str>>,
+        /// What it was asked to do.
+        doing: &'static str,
+        /// What went wrong; it decides whether another try can help.
+        source: EngineError,
+        #[snafu(implicit)]
+        #[allow(missing_docs, reason = "where the error arose")]
+        location: Location,
+    },
 }
 
 impl RateLimitError {
@@ -149,6 +166,7 @@ impl RateLimitError {
                 Some(*retry_after)
             }
             Self::TimedOut { retry_after, .. } => *retry_after,
+            Self::Engine { source, .. } => source.recovery().after(),
             _ => None,
         }
     }
@@ -161,7 +179,8 @@ impl RateLimitError {
             | Self::Busy { limiter, .. }
             | Self::TooLarge { limiter, .. }
             | Self::NoRuntime { limiter, .. }
-            | Self::NeedsPermit { limiter, .. } => limiter.as_deref(),
+            | Self::NeedsPermit { limiter, .. }
+            | Self::Engine { limiter, .. } => limiter.as_deref(),
             Self::Invalid { .. } | Self::UnknownLimit { .. } => None,
         }
     }
@@ -189,6 +208,7 @@ impl Classify for RateLimitError {
             Self::NoRuntime { .. } => codes::NO_RUNTIME,
             Self::UnknownLimit { .. } => codes::UNKNOWN_LIMIT,
             Self::NeedsPermit { .. } => codes::NEEDS_PERMIT,
+            Self::Engine { .. } => codes::ENGINE,
         }
     }
 
@@ -198,6 +218,7 @@ impl Classify for RateLimitError {
             | Self::TooLate { .. }
             | Self::TimedOut { .. }
             | Self::Busy { .. } => Recovery::Retry { after: self.retry_after() },
+            Self::Engine { source, .. } => source.recovery(),
             _ => Recovery::Permanent,
         }
     }
@@ -219,6 +240,7 @@ impl Classify for RateLimitError {
             }
             Self::TooLarge { cost, most, .. } => context.with("cost", *cost).with("most", *most),
             Self::UnknownLimit { limit, .. } => context.with("limit", limit),
+            Self::Engine { doing, .. } => context.with("doing", *doing),
             _ => context,
         }
     }
@@ -233,7 +255,8 @@ impl Classify for RateLimitError {
             | Self::TooLarge { location, .. }
             | Self::NoRuntime { location, .. }
             | Self::UnknownLimit { location, .. }
-            | Self::NeedsPermit { location, .. } => Some(location),
+            | Self::NeedsPermit { location, .. }
+            | Self::Engine { location, .. } => Some(location),
         }
     }
 }

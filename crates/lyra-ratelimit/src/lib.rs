@@ -6,6 +6,7 @@ mod acquire;
 mod care;
 mod clock;
 mod codes;
+pub mod engine;
 mod error;
 mod feedback;
 mod gate;

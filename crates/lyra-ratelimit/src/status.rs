@@ -62,6 +62,24 @@ impl<C: Clock> Queue<C> {
 }
 
 impl LimitStatus {
+    /// A limit at full speed, as an [engine](crate::engine::Engine) tells it.
+    #[must_use]
+    pub fn new(
+        name: impl Into<Arc<str>>,
+        quota: Option<Quota>,
+        available: u64,
+        burst: u64,
+    ) -> Self {
+        Self { name: Some(name.into()), quota, available, burst, pace_percent: 100 }
+    }
+
+    /// The same at so many percent of its quota.
+    #[must_use]
+    pub fn at_pace(mut self, percent: u64) -> Self {
+        self.pace_percent = percent;
+        self
+    }
+
     fn of(limit: &Limit, now: u64) -> Self {
         Self {
             name: limit.name.clone(),
