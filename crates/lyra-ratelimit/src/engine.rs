@@ -10,6 +10,8 @@ mod answer;
 mod call;
 mod error;
 mod in_process;
+#[cfg(feature = "leaky-bucket")]
+mod leaky_bucket;
 mod limiter;
 mod line;
 mod reservation;
@@ -24,6 +26,8 @@ pub use abilities::{Abilities, Ability};
 pub use answer::{Denial, Standing, Taken, Wait};
 pub use error::EngineError;
 pub use in_process::InProcess;
+#[cfg(feature = "leaky-bucket")]
+pub use leaky_bucket::LeakyBucket;
 pub use limiter::{EngineLimiter, EngineLimiterBuilder};
 pub use reservation::EngineReservation;
 

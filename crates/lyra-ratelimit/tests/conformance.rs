@@ -25,10 +25,12 @@ mod subjects;
 #[path = "conformance/waiting.rs"]
 mod waiting;
 
+use lyra_ratelimit::engine::Ability;
+
 /// Each case as a test of each subject, on the paused clock.
 macro_rules! conformance {
-    ($($subject:ident: $type:ty,)*) => {
-        $(mod $subject { cases!($type); })*
+    ($($(#[$on:meta])* $subject:ident: $type:ty,)*) => {
+        $($(#[$on])* mod $subject { cases!($type); })*
     };
 }
 
@@ -79,4 +81,24 @@ conformance! {
     limit_set: crate::subjects::Several,
     in_process: crate::subjects::Over<crate::subjects::InProcessOnTokio>,
     slow_engine: crate::subjects::Over<crate::subjects::SlowOnTokio>,
+    #[cfg(feature = "leaky-bucket")]
+    leaky_bucket: crate::subjects::Over<crate::subjects::Leaky>,
+}
+
+#[test]
+fn the_readme_lists_what_leaky_bucket_cannot_do() {
+    let readme = include_str!("../README.md");
+    let list = readme.split_once("What the leaky-bucket engine cannot do").unwrap().1;
+    let list = list.split_once("## Defaults").unwrap().0;
+    let listed = |ability: &Ability| list.contains(&format!("\n- {ability}"));
+    #[cfg(feature = "leaky-bucket")]
+    {
+        use subject::Subject;
+        type Leaky = subjects::Over<subjects::Leaky>;
+        for ability in Ability::ALL {
+            assert_eq!(listed(&ability), !Leaky::abilities().has(ability), "{ability}");
+        }
+    }
+    assert_eq!(Ability::ALL.iter().filter(|ability| listed(ability)).count(), 8);
+    assert_eq!(list.matches("\n- ").count(), 8, "a line for each, and none besides");
 }

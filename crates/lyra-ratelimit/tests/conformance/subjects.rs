@@ -175,6 +175,38 @@ impl<E: Engine> Engine for Slow<E> {
     }
 }
 
+/// Buckets of the crate `leaky-bucket`.
+#[cfg(feature = "leaky-bucket")]
+pub(crate) struct Leaky;
+
+#[cfg(feature = "leaky-bucket")]
+impl Make for Leaky {
+    const NAME: &'static str = "leaky-bucket";
+    /// It looks for a lump 16 times a unit.
+    const LATE: Duration = Duration::from_millis(64);
+    type Engine = lyra_ratelimit::engine::LeakyBucket;
+
+    async fn make(limits: &[(&'static str, Quota)]) -> Self::Engine {
+        let [(_, quota)] = limits else { panic!("it has one limit") };
+        lyra_ratelimit::engine::LeakyBucket::new(*quota).unwrap()
+    }
+
+    fn abilities() -> Abilities {
+        [
+            Ability::ExactWait,
+            Ability::EvenRefill,
+            Ability::AnyRate,
+            Ability::Refund,
+            Ability::LiveChange,
+            Ability::StrictWindow,
+            Ability::SeveralLimits,
+            Ability::Learn,
+        ]
+        .into_iter()
+        .fold(Abilities::ALL, Abilities::without)
+    }
+}
+
 /// The limiter of this process itself.
 #[derive(Clone)]
 pub(crate) struct Single(RateLimiter<TokioClock>);
