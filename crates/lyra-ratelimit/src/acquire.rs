@@ -10,7 +10,7 @@ use crate::error::{RateLimitError, UnknownLimitSnafu, require};
 use crate::limits::Rule;
 use crate::meter::Meter;
 use crate::queue::Queue;
-use crate::waiter::Costs;
+use crate::waiter::{Costs, Keeps, Stamp};
 
 impl<C: Clock> Queue<C> {
     pub(crate) async fn acquire(
@@ -23,7 +23,7 @@ impl<C: Clock> Queue<C> {
             return Ok(());
         }
         self.needs_no_permit(location)?;
-        self.wait(*costs, timeout, location).await.map(|_| ())
+        self.wait(*costs, Keeps::Nothing, timeout, location).await.map(|_| ())
     }
 
     pub(crate) fn acquire_blocking(
@@ -36,7 +36,7 @@ impl<C: Clock> Queue<C> {
             return Ok(());
         }
         self.needs_no_permit(location)?;
-        self.wait_blocking(*costs, timeout, location).map(|_| ())
+        self.wait_blocking(*costs, Keeps::Nothing, timeout, location).map(|_| ())
     }
 
     pub(crate) fn try_acquire(
@@ -48,7 +48,7 @@ impl<C: Clock> Queue<C> {
             return Ok(());
         }
         self.needs_no_permit(location)?;
-        self.try_all(costs, location).map(|_| ())
+        self.try_all(costs, Keeps::Nothing, location).map(|_| ())
     }
 
     /// `usual`, with what `named` says instead.
@@ -96,9 +96,8 @@ impl<C: Clock> Queue<C> {
         Ok(())
     }
 
-    /// Corrects the rates of a charge that was made at `at`; its slots are
-    /// given back by themselves.
-    pub(crate) fn settle_rates(&self, at: u64, charged: &Costs, used: &Costs) {
+    /// Corrects the rates of a charge; its slots are given back by themselves.
+    pub(crate) fn settle_rates(&self, stamp: Stamp, charged: &Costs, used: &Costs) {
         let mut line = self.lock();
         let now = line.now;
         let mut used = *used;
@@ -107,11 +106,11 @@ impl<C: Clock> Queue<C> {
                 used[index] = charged[index];
             }
         }
-        line.get().settle(now, at, charged, &used);
+        line.get().settle(now, stamp, charged, &used);
     }
 
     /// A permit ends: its slots are free.
-    pub(crate) fn release_slots(&self, costs: &Costs) {
+    pub(crate) fn release_slots(&self, stamp: Stamp, costs: &Costs) {
         let mut line = self.lock();
         let now = line.now;
         let mut slots = Costs::default();
@@ -120,9 +119,9 @@ impl<C: Clock> Queue<C> {
                 slots[index] = costs[index];
             }
         }
-        line.get().outstanding -= 1;
+        line.get().end_one();
         if slots != Costs::default() {
-            line.get().refund(now, now, &slots);
+            line.get().refund(now, stamp, &slots);
         }
     }
 

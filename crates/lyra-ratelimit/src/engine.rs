@@ -25,7 +25,7 @@ use crate::quota::Quota;
 pub use abilities::{Abilities, Ability};
 pub use answer::{Denial, Standing, Taken, Wait};
 pub use error::EngineError;
-pub use in_process::InProcess;
+pub use in_process::{InProcess, InProcessGrant};
 #[cfg(feature = "leaky-bucket")]
 pub use leaky_bucket::LeakyBucket;
 pub use limiter::{EngineLimiter, EngineLimiterBuilder};

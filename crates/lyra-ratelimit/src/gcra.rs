@@ -1,6 +1,10 @@
 //! The generic cell rate algorithm in whole nanoseconds: a bucket is one
 //! number, the theoretical arrival time (TAT) at which it will be full again.
 
+mod lows;
+
+use lows::Lows;
+
 /// How fast a bucket fills, and how much it holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rate {
@@ -9,15 +13,14 @@ pub(crate) struct Rate {
 }
 
 /// A bucket at some time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Bucket {
     rate: Rate,
     tat: u64,
     /// By how much the TAT passes what the burst allows: more was used than
     /// had been asked for, or the burst was made smaller.
     overdraft: u64,
-    /// When it was last known to be full.
-    full_at: u64,
+    lows: Lows,
 }
 
 impl Rate {
@@ -51,8 +54,8 @@ impl Rate {
 }
 
 impl Bucket {
-    pub(crate) const fn new(rate: Rate, tat: u64) -> Self {
-        Self { rate, tat, overdraft: 0, full_at: 0 }
+    pub(crate) fn new(rate: Rate, tat: u64) -> Self {
+        Self { rate, tat, overdraft: 0, lows: Lows::default() }
     }
 
     pub(crate) const fn rate(&self) -> Rate {
@@ -79,32 +82,37 @@ impl Bucket {
         full_after.saturating_sub(self.rate.tolerance()).max(now)
     }
 
-    /// Takes `cost` tokens, also where they are not there.
-    pub(crate) fn charge(&mut self, now: u64, cost: u64) {
-        self.note_if_full(now);
+    /// Takes `cost` tokens, also where they are not there, as the charge of
+    /// this number.
+    pub(crate) fn charge(&mut self, now: u64, charge: u64, cost: u64) {
+        self.lows.note(charge, self.tat.saturating_sub(now));
         self.tat = self.tat.max(now).saturating_add(self.price(cost));
         self.overdraft = self.ahead(now);
     }
 
     /// The same, for what was used already; what takes longer than `longest`
     /// to be paid off is let go.
-    pub(crate) fn overdraw(&mut self, now: u64, cost: u64, longest: u64) {
-        self.charge(now, cost);
+    pub(crate) fn overdraw(&mut self, now: u64, charge: u64, cost: u64, longest: u64) {
+        self.charge(now, charge, cost);
         self.overdraft = self.overdraft.min(longest);
         self.mend(now);
     }
 
-    /// Gives back `cost` tokens that were taken at `at` and not used.
+    /// Gives back `cost` tokens of a charge that were not used.
     ///
-    /// It is as if they had never been taken. So if the bucket has been full
-    /// since, they would have run over then, and nothing comes back: tokens
-    /// that are given back late must not come on top of a full burst.
-    pub(crate) fn refund(&mut self, now: u64, at: u64, cost: u64) {
-        self.note_if_full(now);
-        if self.full_at <= at {
-            self.tat = self.tat.saturating_sub(self.price(cost));
-            self.note_if_full(now);
-        }
+    /// It is as if they had never been taken. Where the bucket was nearly full
+    /// since, some of them would have run over then, and they do not come
+    /// back: what is given back late must not come on top of a full burst.
+    pub(crate) fn refund(&mut self, charge: u64, cost: u64) {
+        let price = self.price(cost);
+        let back = self.lows.since(charge).map_or(price, |low| low.min(price));
+        self.tat = self.tat.saturating_sub(back);
+        self.lows.lower_since(charge, price);
+    }
+
+    /// Nobody is left who could give anything back.
+    pub(crate) fn forget_charges(&mut self) {
+        self.lows.clear();
     }
 
     /// Leaves at most `tokens` in it.
@@ -139,6 +147,12 @@ impl Bucket {
         if debt > 0 {
             self.tat = now.saturating_add(scaled(debt));
         }
+        // Rounded down, since less may come back by it, and not more.
+        let old = self.rate.interval;
+        self.lows.scale(|nanos| {
+            let scaled = u128::from(nanos) * u128::from(rate.interval) / u128::from(old);
+            u64::try_from(scaled).unwrap_or(u64::MAX)
+        });
         self.rate = rate;
         // A smaller burst can leave more taken than it holds.
         self.overdraft = self.ahead(now);
@@ -151,14 +165,6 @@ impl Bucket {
         let furthest = now.saturating_add(self.rate.tolerance()).saturating_add(self.overdraft);
         self.tat = self.tat.min(furthest);
         self.overdraft = self.ahead(now);
-        self.full_at = self.full_at.min(now);
-        self.note_if_full(now);
-    }
-
-    fn note_if_full(&mut self, now: u64) {
-        if self.tat <= now {
-            self.full_at = self.full_at.max(now);
-        }
     }
 
     fn ahead(&self, now: u64) -> u64 {
@@ -181,7 +187,7 @@ mod tests {
         let mut bucket = Bucket::new(RATE, 0);
         assert_eq!(bucket.available(100), 5);
         assert_eq!(bucket.ready_at(100, 5), 100);
-        bucket.charge(100, 5);
+        bucket.charge(100, 1, 5);
         assert_eq!(bucket.available(100), 0);
         assert_eq!(bucket.ready_at(100, 1), 110);
         assert_eq!(bucket.ready_at(100, 5), 150);
@@ -191,28 +197,28 @@ mod tests {
     #[test]
     fn what_is_given_back_is_there_again_and_never_more_than_the_burst() {
         let mut bucket = Bucket::new(RATE, 0);
-        bucket.charge(100, 4);
-        bucket.refund(100, 100, 3);
+        bucket.charge(100, 1, 4);
+        bucket.refund(1, 3);
         assert_eq!(bucket.available(100), 4);
-        bucket.refund(100, 100, 5);
+        bucket.refund(1, 5);
         assert_eq!(bucket.available(100), 5);
     }
 
     #[test]
     fn what_comes_back_after_the_bucket_was_full_does_not_come_on_top() {
         let mut bucket = Bucket::new(RATE, 0);
-        bucket.charge(100, 5);
-        bucket.charge(150, 5); // it was full again
-        bucket.refund(150, 100, 5);
-        assert_eq!(bucket.available(150), 0);
-        bucket.refund(150, 150, 5);
-        assert_eq!(bucket.available(150), 5);
+        bucket.charge(100, 1, 5);
+        bucket.charge(140, 2, 4); // nearly full again: one is still taken
+        bucket.refund(1, 5);
+        assert_eq!(bucket.available(140), 1);
+        bucket.refund(2, 4);
+        assert_eq!(bucket.available(140), 5);
     }
 
     #[test]
     fn an_overdraft_is_paid_off_and_then_forgotten() {
         let mut bucket = Bucket::new(RATE, 0);
-        bucket.overdraw(100, 1_000, 70);
+        bucket.overdraw(100, 1, 1_000, 70);
         assert_eq!(bucket.ready_at(100, 1), 180, "70 and the one, not 9,960");
         bucket.mend(300);
         assert!(!bucket.is_overdrawn());
@@ -223,7 +229,7 @@ mod tests {
     #[test]
     fn taken_tokens_stay_taken_when_the_rate_changes() {
         let mut bucket = Bucket::new(RATE, 0);
-        bucket.charge(100, 3);
+        bucket.charge(100, 1, 3);
         bucket.set_rate(100, Rate::new(1_000, 10));
         assert_eq!(bucket.available(100), 7);
         bucket.set_rate(100, Rate::new(10, 2));
@@ -233,7 +239,7 @@ mod tests {
     #[test]
     fn a_clock_that_was_set_back_costs_one_full_burst_at_most() {
         let mut bucket = Bucket::new(RATE, 0);
-        bucket.charge(1_000_000, 2);
+        bucket.charge(1_000_000, 1, 2);
         bucket.mend(100);
         assert_eq!(bucket.ready_at(100, 1), 110);
     }
@@ -241,7 +247,7 @@ mod tests {
     #[test]
     fn an_overdraft_is_not_taken_for_a_clock_that_was_set_back() {
         let mut bucket = Bucket::new(RATE, 0);
-        bucket.charge(100, 12);
+        bucket.charge(100, 1, 12);
         bucket.mend(100);
         assert_eq!(bucket.ready_at(100, 1), 180);
     }

@@ -13,7 +13,7 @@ use crate::permit::Permit;
 use crate::queue::Queue;
 use crate::quota::Quota;
 use crate::status::Status;
-use crate::waiter::{Costs, USUAL};
+use crate::waiter::{Costs, Keeps, Stamp, USUAL};
 
 pub use builder::LimitSetBuilder;
 
@@ -132,8 +132,8 @@ impl<C: Clock> LimitSet<C> {
         let costs = self.0.costs(costs, &USUAL);
         async move {
             let costs = costs?;
-            let at = self.0.wait(costs, timeout, location).await?;
-            Ok(self.permit(costs, at))
+            let stamp = self.0.wait(costs, Keeps::Something, timeout, location).await?;
+            Ok(self.permit(costs, stamp))
         }
     }
 
@@ -149,8 +149,8 @@ impl<C: Clock> LimitSet<C> {
         timeout: Duration,
     ) -> Result<Permit<C>, RateLimitError> {
         let costs = self.0.costs(costs, &USUAL)?;
-        let at = self.0.wait_blocking(costs, timeout, Location::caller())?;
-        Ok(self.permit(costs, at))
+        let stamp = self.0.wait_blocking(costs, Keeps::Something, timeout, Location::caller())?;
+        Ok(self.permit(costs, stamp))
     }
 
     /// Takes what the call costs, if it is there and nobody waits.
@@ -163,8 +163,8 @@ impl<C: Clock> LimitSet<C> {
     #[track_caller]
     pub fn try_enter(&self, costs: &[(&str, u64)]) -> Result<Permit<C>, RateLimitError> {
         let costs = self.0.costs(costs, &USUAL)?;
-        let at = self.0.try_all(&costs, Location::caller())?;
-        Ok(self.permit(costs, at))
+        let stamp = self.0.try_all(&costs, Keeps::Something, Location::caller())?;
+        Ok(self.permit(costs, stamp))
     }
 
     /// Another quota for the limit of this name; see
@@ -206,8 +206,8 @@ impl<C: Clock> LimitSet<C> {
         self.0.status()
     }
 
-    fn permit(&self, costs: Costs, at: u64) -> Permit<C> {
-        Permit::new(Arc::clone(&self.0), costs, at)
+    fn permit(&self, costs: Costs, stamp: Stamp) -> Permit<C> {
+        Permit::new(Arc::clone(&self.0), costs, stamp)
     }
 }
 

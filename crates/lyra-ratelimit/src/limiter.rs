@@ -12,6 +12,7 @@ use crate::queue::{Queue, one};
 use crate::quota::Quota;
 use crate::reservation::Reservation;
 use crate::status::Status;
+use crate::waiter::Keeps;
 
 pub use builder::RateLimiterBuilder;
 
@@ -112,7 +113,9 @@ impl<C: Clock> RateLimiter<C> {
         async move {
             match cost == 0 || self.0.quick(cost) {
                 true => Ok(()),
-                false => self.0.wait(one(cost), timeout, location).await.map(|_| ()),
+                false => {
+                    self.0.wait(one(cost), Keeps::Nothing, timeout, location).await.map(|_| ())
+                }
             }
         }
     }
@@ -136,7 +139,10 @@ impl<C: Clock> RateLimiter<C> {
     pub fn acquire_n_blocking(&self, cost: u64, timeout: Duration) -> Result<(), RateLimitError> {
         match cost == 0 || self.0.quick(cost) {
             true => Ok(()),
-            false => self.0.wait_blocking(one(cost), timeout, Location::caller()).map(|_| ()),
+            false => self
+                .0
+                .wait_blocking(one(cost), Keeps::Nothing, timeout, Location::caller())
+                .map(|_| ()),
         }
     }
 
@@ -184,8 +190,8 @@ impl<C: Clock> RateLimiter<C> {
     /// ```
     #[track_caller]
     pub fn reserve_n(&self, cost: u64) -> Result<Reservation<C>, RateLimitError> {
-        let at = self.0.try_all(&one(cost), Location::caller())?;
-        Ok(Reservation::new(Arc::clone(&self.0), cost, at))
+        let stamp = self.0.try_all(&one(cost), Keeps::Something, Location::caller())?;
+        Ok(Reservation::new(Arc::clone(&self.0), cost, stamp))
     }
 
     /// Takes `cost` tokens for a call whose real cost shows later, waiting in
@@ -206,8 +212,8 @@ impl<C: Clock> RateLimiter<C> {
     ) -> impl Future<Output = Result<Reservation<C>, RateLimitError>> {
         let location = Location::caller();
         async move {
-            let at = self.0.wait(one(cost), timeout, location).await?;
-            Ok(Reservation::new(Arc::clone(&self.0), cost, at))
+            let stamp = self.0.wait(one(cost), Keeps::Something, timeout, location).await?;
+            Ok(Reservation::new(Arc::clone(&self.0), cost, stamp))
         }
     }
 
@@ -223,8 +229,9 @@ impl<C: Clock> RateLimiter<C> {
         cost: u64,
         timeout: Duration,
     ) -> Result<Reservation<C>, RateLimitError> {
-        let at = self.0.wait_blocking(one(cost), timeout, Location::caller())?;
-        Ok(Reservation::new(Arc::clone(&self.0), cost, at))
+        let stamp =
+            self.0.wait_blocking(one(cost), Keeps::Something, timeout, Location::caller())?;
+        Ok(Reservation::new(Arc::clone(&self.0), cost, stamp))
     }
 
     /// Another quota from now on, also for those who wait.

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use crate::hold::Hold;
 use crate::limit::Limit;
-use crate::waiter::{Costs, MOST_LIMITS, Waiter, Wake};
+use crate::waiter::{Costs, Keeps, MOST_LIMITS, Stamp, Waiter, Wake};
 
 /// The wait that is told to one who comes while the head, whose turn it is, is
 /// on its way: a step of tokio's timer.
@@ -38,9 +38,11 @@ pub(crate) struct Line {
     reckoned: Option<(Vec<Limit>, u64)>,
     granted: u64,
     /// Reservations and permits that may give tokens back. While there are
-    /// any, the gate stays shut: whether the bucket was full meanwhile, which
+    /// any, the gate stays shut: how full the bucket was meanwhile, which
     /// decides what comes back, is seen here alone.
-    pub(crate) outstanding: usize,
+    outstanding: usize,
+    /// How many charges there were.
+    charges: u64,
     last_now: u64,
     wakes: Vec<Wake>,
     /// To be dropped when the lock is released: a waker's drop may do anything.
@@ -83,6 +85,7 @@ impl Line {
             reckoned: None,
             granted: 0,
             outstanding: 0,
+            charges: 0,
             last_now: 0,
             wakes: Vec::new(),
             spent: Vec::new(),
@@ -215,30 +218,47 @@ impl Line {
     /// is let go, so that a wrong number stops nobody for years.
     pub(crate) fn overdraw(&mut self, now: u64, costs: &Costs) {
         let longest = self.longest_hold;
+        self.charges += 1;
         for (limit, cost) in self.limits.iter_mut().zip(costs) {
-            limit.meter.overdraw(now, *cost, longest);
+            limit.meter.overdraw(now, self.charges, *cost, longest);
         }
         self.changed(now);
     }
 
-    /// Gives back a part of what was charged at `at`.
-    pub(crate) fn refund(&mut self, now: u64, at: u64, costs: &Costs) {
+    /// Gives back a part of what was charged.
+    pub(crate) fn refund(&mut self, now: u64, stamp: Stamp, costs: &Costs) {
         for (limit, cost) in self.limits.iter_mut().zip(costs) {
-            limit.meter.refund(now, at, *cost);
+            limit.meter.refund(stamp, *cost);
         }
         self.reckoned = None;
         self.call_first(now);
     }
 
-    /// Corrects a charge that was made at `at`.
-    pub(crate) fn settle(&mut self, now: u64, at: u64, charged: &Costs, used: &Costs) {
+    /// The charge that was just made.
+    pub(crate) fn stamp(&mut self, now: u64, keeps: Keeps) -> Stamp {
+        if keeps == Keeps::Something {
+            self.outstanding += 1;
+        }
+        Stamp { at: now, charge: self.charges }
+    }
+
+    /// A reservation or a permit has ended.
+    pub(crate) fn end_one(&mut self) {
+        self.outstanding -= 1;
+        if self.outstanding == 0 {
+            self.limits.iter_mut().for_each(|limit| limit.meter.forget_charges());
+        }
+    }
+
+    /// Corrects a charge.
+    pub(crate) fn settle(&mut self, now: u64, stamp: Stamp, charged: &Costs, used: &Costs) {
         let mut back = Costs::default();
         let mut more = Costs::default();
         for index in 0..MOST_LIMITS {
             back[index] = charged[index].saturating_sub(used[index]);
             more[index] = used[index].saturating_sub(charged[index]);
         }
-        self.refund(now, at, &back);
+        self.refund(now, stamp, &back);
         if more != Costs::default() {
             self.overdraw(now, &more);
         }
@@ -260,8 +280,9 @@ impl Line {
     }
 
     fn charge(&mut self, now: u64, costs: &Costs) {
+        self.charges += 1;
         for (limit, cost) in self.limits.iter_mut().zip(costs) {
-            limit.meter.charge(now, *cost);
+            limit.meter.charge(now, self.charges, *cost);
         }
         self.granted += 1;
     }
@@ -274,7 +295,7 @@ impl Line {
             self.reckoned = None;
         }
         self.spent.extend(head.wake);
-        self.call_first(now);
+        self.call_next(now);
     }
 
     fn leave(&mut self, now: u64, ticket: u64) {

@@ -2,6 +2,7 @@
 
 use crate::gcra::Bucket;
 use crate::quota::Shape;
+use crate::waiter::Stamp;
 use crate::window::Window;
 
 /// One thing that is counted.
@@ -57,10 +58,10 @@ impl Meter {
         }
     }
 
-    pub(crate) fn charge(&mut self, now: u64, cost: u64) {
+    pub(crate) fn charge(&mut self, now: u64, charge: u64, cost: u64) {
         match self {
             _ if cost == 0 => {}
-            Self::Bucket(bucket) => bucket.charge(now, cost),
+            Self::Bucket(bucket) => bucket.charge(now, charge, cost),
             Self::Window(window) => window.charge(now, cost),
             Self::Slots { in_use, .. } => *in_use = in_use.saturating_add(cost),
         }
@@ -77,22 +78,29 @@ impl Meter {
 
     /// Charges what was used already; what takes longer than `longest` to be
     /// paid off is let go.
-    pub(crate) fn overdraw(&mut self, now: u64, cost: u64, longest: u64) {
+    pub(crate) fn overdraw(&mut self, now: u64, charge: u64, cost: u64, longest: u64) {
         match self {
             _ if cost == 0 => {}
-            Self::Bucket(bucket) => bucket.overdraw(now, cost, longest),
+            Self::Bucket(bucket) => bucket.overdraw(now, charge, cost, longest),
             Self::Window(window) => window.charge(now, cost.min(window.most())),
-            Self::Slots { .. } => self.charge(now, cost),
+            Self::Slots { .. } => self.charge(now, charge, cost),
         }
     }
 
-    /// Takes back a charge that was made at `at`.
-    pub(crate) fn refund(&mut self, now: u64, at: u64, cost: u64) {
+    /// Takes back a charge.
+    pub(crate) fn refund(&mut self, stamp: Stamp, cost: u64) {
         match self {
             _ if cost == 0 => {}
-            Self::Bucket(bucket) => bucket.refund(now, at, cost),
-            Self::Window(window) => window.refund(at, cost),
+            Self::Bucket(bucket) => bucket.refund(stamp.charge, cost),
+            Self::Window(window) => window.refund(stamp.at, cost),
             Self::Slots { in_use, .. } => *in_use = in_use.saturating_sub(cost),
+        }
+    }
+
+    /// Nobody is left who could give anything back.
+    pub(crate) fn forget_charges(&mut self) {
+        if let Self::Bucket(bucket) = self {
+            bucket.forget_charges();
         }
     }
 
@@ -130,7 +138,7 @@ impl Meter {
             (old, shape) => {
                 let taken = old.taken(now);
                 *self = Self::new(shape);
-                self.charge(now, taken);
+                self.charge(now, 0, taken);
             }
         }
     }
@@ -146,12 +154,12 @@ mod tests {
     #[test]
     fn what_was_taken_stays_taken_when_the_kind_changes() {
         let mut meter = Meter::new(Quota::per_minute(10).shape().unwrap());
-        meter.charge(0, 4);
+        meter.charge(0, 1, 4);
         meter.reshape(0, Quota::per_minute(10).strict().shape().unwrap());
         assert_eq!(meter.available(0), 6);
         meter.reshape(0, Quota::per_minute(5).shape().unwrap());
         assert_eq!(meter.available(0), 1);
-        meter.overdraw(0, 11, u64::MAX);
+        meter.overdraw(0, 1, 11, u64::MAX);
         for quota in [Quota::per_minute(5).strict(), Quota::per_minute(5)] {
             meter.reshape(0, quota.shape().unwrap());
             assert_eq!(meter.taken(0), 15, "what is owed is owed under {quota}");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use crate::clock::{Clock, MonotonicClock};
 use crate::error::RateLimitError;
 use crate::queue::Queue;
-use crate::waiter::Costs;
+use crate::waiter::{Costs, Stamp};
 
 /// Leave for one call, to be held while it runs: dropped, it gives back its
 /// slots. What it was charged in rates stays charged, unless it is
@@ -13,13 +13,12 @@ use crate::waiter::Costs;
 pub struct Permit<C: Clock = MonotonicClock> {
     queue: Arc<Queue<C>>,
     costs: Costs,
-    at: u64,
+    stamp: Stamp,
 }
 
 impl<C: Clock> Permit<C> {
-    pub(crate) fn new(queue: Arc<Queue<C>>, costs: Costs, at: u64) -> Self {
-        queue.lock().get().outstanding += 1;
-        Self { queue, costs, at }
+    pub(crate) fn new(queue: Arc<Queue<C>>, costs: Costs, stamp: Stamp) -> Self {
+        Self { queue, costs, stamp }
     }
 
     /// The call is over, and cost what `used` says; what that does not name
@@ -34,19 +33,19 @@ impl<C: Clock> Permit<C> {
     #[track_caller]
     pub fn settle(self, used: &[(&str, u64)]) -> Result<(), RateLimitError> {
         let used = self.queue.costs(used, &self.costs)?;
-        self.queue.settle_rates(self.at, &self.costs, &used);
+        self.queue.settle_rates(self.stamp, &self.costs, &used);
         Ok(())
     }
 
     /// The call was not made: nothing stays charged.
     pub fn cancel(self) {
-        self.queue.settle_rates(self.at, &self.costs, &Costs::default());
+        self.queue.settle_rates(self.stamp, &self.costs, &Costs::default());
     }
 }
 
 impl<C: Clock> Drop for Permit<C> {
     fn drop(&mut self) {
-        self.queue.release_slots(&self.costs);
+        self.queue.release_slots(self.stamp, &self.costs);
     }
 }
 

@@ -20,7 +20,7 @@ use crate::metrics::Series;
 use crate::quota::Quota;
 #[cfg(not(feature = "metrics"))]
 use crate::series::Series;
-use crate::waiter::{Costs, MOST_LIMITS, Wake};
+use crate::waiter::{Costs, Keeps, MOST_LIMITS, Stamp, Wake};
 
 pub(crate) struct Queue<C> {
     gate: Gate,
@@ -41,10 +41,7 @@ pub(crate) struct Locked<'a, C: Clock> {
 
 /// How a call that may wait was received.
 pub(crate) enum Entered<'a, C: Clock> {
-    /// Granted, at this time.
-    Granted {
-        at: u64,
-    },
+    Granted(Stamp),
     InLine(Place<'a, C>),
 }
 
@@ -52,6 +49,7 @@ pub(crate) enum Entered<'a, C: Clock> {
 pub(crate) struct Place<'a, C: Clock> {
     pub(crate) queue: &'a Queue<C>,
     pub(crate) ticket: u64,
+    pub(crate) keeps: Keeps,
     pub(crate) since: u64,
     pub(crate) deadline: u64,
     pub(crate) timeout: Duration,
@@ -140,20 +138,25 @@ impl<C: Clock> Queue<C> {
             Closed::NotYet(wait) => {
                 Err(self.refused(Refusal::NotYet { wait }, &one(cost), None, location))
             }
-            Closed::AskTheLine => self.try_all(&one(cost), location).map(|_| ()),
+            Closed::AskTheLine => self.try_all(&one(cost), Keeps::Nothing, location).map(|_| ()),
         }
     }
 
-    /// Takes `costs` if they are there and nobody waits; gives the time.
-    pub(crate) fn try_all(&self, costs: &Costs, location: Location) -> Result<u64, RateLimitError> {
+    /// Takes `costs` if they are there and nobody waits.
+    pub(crate) fn try_all(
+        &self,
+        costs: &Costs,
+        keeps: Keeps,
+        location: Location,
+    ) -> Result<Stamp, RateLimitError> {
         let mut line = self.lock();
         let now = line.now;
-        let taken = line.get().try_take(now, costs);
+        let taken = line.get().try_take(now, costs).map(|()| line.get().stamp(now, keeps));
         drop(line);
         match taken {
-            Ok(()) => {
+            Ok(stamp) => {
                 self.series.granted();
-                Ok(now)
+                Ok(stamp)
             }
             Err(refusal) => Err(self.refused(refusal, costs, None, location)),
         }
@@ -163,6 +166,7 @@ impl<C: Clock> Queue<C> {
     pub(crate) fn enter(
         &self,
         costs: &Costs,
+        keeps: Keeps,
         timeout: Duration,
         location: Location,
     ) -> Result<Entered<'_, C>, RateLimitError> {
@@ -170,16 +174,18 @@ impl<C: Clock> Queue<C> {
         let now = line.now;
         let deadline = now.saturating_add(nanos(timeout));
         let entered = line.get().enter(now, costs, deadline);
+        let stamp = matches!(entered, Ok(None)).then(|| line.get().stamp(now, keeps));
         let is_tight = self.clock.is_real() && line.get().limits.iter().any(Limit::is_tight);
         drop(line);
+        if let Some(stamp) = stamp {
+            self.series.granted();
+            return Ok(Entered::Granted(stamp));
+        }
         match entered {
-            Ok(None) => {
-                self.series.granted();
-                Ok(Entered::Granted { at: now })
-            }
-            Ok(Some(ticket)) => Ok(Entered::InLine(Place {
+            Ok(ticket) => Ok(Entered::InLine(Place {
                 queue: self,
-                ticket,
+                ticket: ticket.unwrap_or_default(),
+                keeps,
                 since: now,
                 deadline,
                 timeout,
@@ -194,12 +200,12 @@ impl<C: Clock> Queue<C> {
         }
     }
 
-    /// A reservation ends: corrects the charge that was made at `at`.
-    pub(crate) fn settle(&self, at: u64, reserved: &Costs, used: &Costs) {
+    /// A reservation ends: corrects its charge.
+    pub(crate) fn settle(&self, stamp: Stamp, reserved: &Costs, used: &Costs) {
         let mut line = self.lock();
         let now = line.now;
-        line.get().settle(now, at, reserved, used);
-        line.get().outstanding -= 1;
+        line.get().settle(now, stamp, reserved, used);
+        line.get().end_one();
     }
 
     /// Another quota for the only limit.

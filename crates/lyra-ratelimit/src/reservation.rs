@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use crate::clock::{Clock, MonotonicClock};
 use crate::queue::{Queue, one};
+use crate::waiter::Stamp;
 
 /// Tokens that were taken for a call whose real cost shows later.
 ///
@@ -12,14 +13,13 @@ use crate::queue::{Queue, one};
 pub struct Reservation<C: Clock = MonotonicClock> {
     queue: Arc<Queue<C>>,
     cost: u64,
-    at: u64,
+    stamp: Stamp,
     is_settled: bool,
 }
 
 impl<C: Clock> Reservation<C> {
-    pub(crate) fn new(queue: Arc<Queue<C>>, cost: u64, at: u64) -> Self {
-        queue.lock().get().outstanding += 1;
-        Self { queue, cost, at, is_settled: false }
+    pub(crate) fn new(queue: Arc<Queue<C>>, cost: u64, stamp: Stamp) -> Self {
+        Self { queue, cost, stamp, is_settled: false }
     }
 
     /// How many tokens it holds.
@@ -33,14 +33,14 @@ impl<C: Clock> Reservation<C> {
     /// there, and those who come next wait for it.
     pub fn settle(mut self, used: u64) {
         self.is_settled = true;
-        self.queue.settle(self.at, &one(self.cost), &one(used));
+        self.queue.settle(self.stamp, &one(self.cost), &one(used));
     }
 }
 
 impl<C: Clock> Drop for Reservation<C> {
     fn drop(&mut self) {
         if !self.is_settled {
-            self.queue.settle(self.at, &one(self.cost), &one(0));
+            self.queue.settle(self.stamp, &one(self.cost), &one(0));
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::limits::Limits;
 use crate::permit::Permit;
 use crate::queue::Queue;
 use crate::status::Status;
-use crate::waiter::{Costs, USUAL};
+use crate::waiter::{Costs, Keeps, USUAL};
 use strangers::Strangers;
 use table::Table;
 
@@ -251,8 +251,8 @@ impl<C: Clock + Clone> ServiceLimits<C> {
         let costs = found.and_then(|queue| Ok((queue.costs(costs, &USUAL)?, queue)));
         async move {
             let (costs, queue) = costs?;
-            let at = queue.wait(costs, timeout, location).await?;
-            Ok(Permit::new(queue, costs, at))
+            let stamp = queue.wait(costs, Keeps::Something, timeout, location).await?;
+            Ok(Permit::new(queue, costs, stamp))
         }
     }
 

@@ -16,26 +16,27 @@ use crate::clock::Clock;
 use crate::error::RateLimitError;
 use crate::line::{Refusal, Turn};
 use crate::queue::{Entered, Late, Place, Queue};
-use crate::waiter::{Costs, Wake};
+use crate::waiter::{Costs, Keeps, Stamp, Wake};
 
 /// The longest wait that timers are asked for: a timeout beyond it is as good
 /// as one of this length, and adding it to any time does not overflow.
 const LONGEST_WAIT: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
-/// What became of a wait: the time of the grant, or why there is none.
-type Outcome = Result<u64, Refusal>;
+/// What became of a wait: the charge, or why there is none.
+type Outcome = Result<Stamp, Refusal>;
 
 impl<C: Clock> Queue<C> {
-    /// Takes `costs`, waiting as a task; gives the time of the grant.
+    /// Takes `costs`, waiting as a task.
     pub(crate) async fn wait(
         &self,
         costs: Costs,
+        keeps: Keeps,
         timeout: Duration,
         location: Location,
-    ) -> Result<u64, RateLimitError> {
+    ) -> Result<Stamp, RateLimitError> {
         let timeout = timeout.min(LONGEST_WAIT);
-        let place = match self.enter(&costs, timeout, location)? {
-            Entered::Granted { at } => return Ok(at),
+        let place = match self.enter(&costs, keeps, timeout, location)? {
+            Entered::Granted(stamp) => return Ok(stamp),
             Entered::InLine(place) => place,
         };
         if Handle::try_current().is_err() {
@@ -73,12 +74,13 @@ impl<C: Clock> Queue<C> {
     pub(crate) fn wait_blocking(
         &self,
         costs: Costs,
+        keeps: Keeps,
         timeout: Duration,
         location: Location,
-    ) -> Result<u64, RateLimitError> {
+    ) -> Result<Stamp, RateLimitError> {
         let timeout = timeout.min(LONGEST_WAIT);
-        let place = match self.enter(&costs, timeout, location)? {
-            Entered::Granted { at } => return Ok(at),
+        let place = match self.enter(&costs, keeps, timeout, location)? {
+            Entered::Granted(stamp) => return Ok(stamp),
             Entered::InLine(place) => place,
         };
         let started = Instant::now();
@@ -100,7 +102,7 @@ impl<C: Clock> Place<'_, C> {
         let now = line.now;
         let time_is_up = time_is_up || now >= self.deadline;
         match line.get().turn(now, self.ticket, time_is_up) {
-            Turn::Granted => Ok(Ok(now)),
+            Turn::Granted => Ok(Ok(line.get().stamp(now, self.keeps))),
             Turn::Refused(refusal) => Ok(Err(refusal)),
             Turn::LookAgain { at } => {
                 line.get().set_wake(self.ticket, wake());
@@ -109,14 +111,14 @@ impl<C: Clock> Place<'_, C> {
         }
     }
 
-    fn end(self, outcome: Outcome, location: Location) -> Result<u64, RateLimitError> {
+    fn end(self, outcome: Outcome, location: Location) -> Result<Stamp, RateLimitError> {
         let (queue, costs, timeout) = (self.queue, *self.costs(), self.timeout);
         queue.series.waited(Duration::from_nanos(queue.clock.now().saturating_sub(self.since)));
         self.given_up();
         match outcome {
-            Ok(at) => {
+            Ok(stamp) => {
                 queue.series.granted();
-                Ok(at)
+                Ok(stamp)
             }
             Err(refusal) => {
                 let late = Late { timeout, waited: true };

@@ -11,6 +11,21 @@ pub(crate) type Costs = [u64; MOST_LIMITS];
 /// What a caller who says nothing is charged: one of each.
 pub(crate) const USUAL: Costs = [1; MOST_LIMITS];
 
+/// When a call was charged, and as which one: what it takes to give back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    pub(crate) at: u64,
+    pub(crate) charge: u64,
+}
+
+/// Whether a call may give something back later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keeps {
+    Nothing,
+    /// It gets a reservation or a permit, which ends once.
+    Something,
+}
+
 /// Someone who stands in line.
 #[derive(Debug)]
 pub(crate) struct Waiter {

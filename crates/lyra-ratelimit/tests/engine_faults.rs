@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use lyra_errors::{Classify, Error, Recovery};
 use lyra_ratelimit::engine::{
-    Abilities, Ability, Denial, Engine, EngineError, EngineLimiter, InProcess, Standing, Taken,
-    Wait,
+    Abilities, Ability, Denial, Engine, EngineError, EngineLimiter, InProcess, InProcessGrant,
+    Standing, Taken, Wait,
 };
 use lyra_ratelimit::{Limits, Quota, RateLimitError, TokioClock};
 use tokio::sync::Notify;
@@ -78,7 +78,7 @@ impl Moody {
 }
 
 impl Engine for Moody {
-    type Grant = u64;
+    type Grant = InProcessGrant;
 
     fn names(&self) -> Vec<Arc<str>> {
         self.names.clone()
@@ -88,7 +88,7 @@ impl Engine for Moody {
         self.abilities
     }
 
-    async fn take(&self, costs: &[u64]) -> Result<Taken<u64>, EngineError> {
+    async fn take(&self, costs: &[u64]) -> Result<Taken<InProcessGrant>, EngineError> {
         self.takes.fetch_add(1, Ordering::Relaxed);
         if let Some(denial) = self.act().await? {
             return Ok(Taken::Denied(denial));
@@ -110,7 +110,12 @@ impl Engine for Moody {
         }
     }
 
-    async fn settle(&self, grant: u64, costs: &[u64], used: &[u64]) -> Result<(), EngineError> {
+    async fn settle(
+        &self,
+        grant: InProcessGrant,
+        costs: &[u64],
+        used: &[u64],
+    ) -> Result<(), EngineError> {
         self.act().await?;
         self.inner.settle(grant, costs, used).await
     }

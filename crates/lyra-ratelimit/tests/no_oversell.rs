@@ -16,18 +16,26 @@ type Wait<'a> = Pin<Box<dyn Future<Output = Result<(), RateLimitError>> + 'a>>;
 
 /// The bucket, exactly: levels in units of 1/period of a token, so that the
 /// refill of a nanosecond is a whole number of them, `amount`.
+///
+/// It remembers all that happened, so that what is given back can be left out
+/// as if it had never been taken.
 struct Model {
+    first: Quota,
+    events: Vec<(u64, Event)>,
     quota: Quota,
     level: i128,
     at: u64,
-    /// When it was last seen to be full: what is given back later than that
-    /// would have run over.
-    full_at: u64,
+}
+
+#[derive(Clone, Copy)]
+enum Event {
+    Take(u64),
+    Change(Quota),
 }
 
 impl Model {
-    fn new(quota: Quota) -> Self {
-        let mut model = Self { quota, level: 0, at: 0, full_at: 0 };
+    fn new(quota: Quota, now: u64) -> Self {
+        let mut model = Self { first: quota, events: Vec::new(), quota, level: 0, at: now };
         model.level = model.full();
         model
     }
@@ -40,54 +48,53 @@ impl Model {
         i128::from(self.quota.burst()) * self.period()
     }
 
-    fn refill(&mut self, now: u64) {
+    fn level_at(&self, now: u64) -> i128 {
         let refill = i128::from(now - self.at) * i128::from(self.quota.amount());
-        self.level = (self.level + refill).min(self.full());
+        (self.level + refill).min(self.full())
+    }
+
+    fn has(&self, now: u64, cost: u64) -> bool {
+        self.level_at(now) >= i128::from(cost) * self.period()
+    }
+
+    /// Gives the place of the event, to give back a part of it.
+    fn grant(&mut self, now: u64, cost: u64) -> usize {
+        let level = self.level_at(now);
+        assert!(self.has(now, cost), "oversold: {cost} at {now} with {level} of {}", self.quota);
+        self.happens(now, Event::Take(cost))
+    }
+
+    fn happens(&mut self, now: u64, event: Event) -> usize {
+        self.events.push((now, event));
+        self.apply(now, event);
+        self.events.len() - 1
+    }
+
+    /// All but `cost` of that event happens again.
+    fn give_back(&mut self, place: usize, cost: u64) {
+        if let (_, Event::Take(taken)) = &mut self.events[place] {
+            *taken -= cost;
+        }
+        let start = self.events[0].0;
+        (self.quota, self.at) = (self.first, start);
+        self.level = self.full();
+        for (at, event) in self.events.clone() {
+            self.apply(at, event);
+        }
+    }
+
+    fn apply(&mut self, now: u64, event: Event) {
+        self.level = self.level_at(now);
         self.at = now;
-        self.note_if_full();
-    }
-
-    fn note_if_full(&mut self) {
-        if self.level == self.full() {
-            self.full_at = self.at;
+        match event {
+            Event::Take(cost) => self.level -= i128::from(cost) * self.period(),
+            Event::Change(quota) => {
+                let (debt, old) = (self.full() - self.level, self.period());
+                self.quota = quota;
+                // What was taken stays taken.
+                self.level = self.full() - debt * self.period() / old;
+            }
         }
-    }
-
-    fn has(&mut self, now: u64, cost: u64) -> bool {
-        self.refill(now);
-        self.level >= i128::from(cost) * self.period()
-    }
-
-    fn grant(&mut self, now: u64, cost: u64) {
-        assert!(
-            self.has(now, cost),
-            "oversold: {cost} at {now} with {:?} of {}",
-            self.level,
-            self.quota
-        );
-        self.take(now, cost);
-    }
-
-    fn take(&mut self, now: u64, cost: u64) {
-        self.refill(now);
-        self.level -= i128::from(cost) * self.period();
-    }
-
-    fn give_back(&mut self, now: u64, taken_at: u64, cost: u64) {
-        self.refill(now);
-        if self.full_at <= taken_at {
-            self.level = (self.level + i128::from(cost) * self.period()).min(self.full());
-            self.note_if_full();
-        }
-    }
-
-    /// What was taken stays taken.
-    fn change(&mut self, now: u64, quota: Quota) {
-        self.refill(now);
-        let debt = self.full() - self.level;
-        let old = self.period();
-        self.quota = quota;
-        self.level = self.full() - debt * self.period() / old;
     }
 }
 
@@ -118,11 +125,10 @@ fn run(random: &mut Random) {
     clock.advance(Duration::from_nanos(random.below(1 << 40)));
     let quota = random.quota();
     let limiter = RateLimiter::builder(quota).with_clock(clock.clone()).build().unwrap();
-    let mut model = Model::new(quota);
-    model.at = clock.now();
+    let mut model = Model::new(quota, clock.now());
     let mut whole = is_whole(quota);
     let mut waits: Vec<(u64, Wait<'_>)> = Vec::new();
-    let mut reservations: Vec<(u64, u64, Reservation<ManualClock>)> = Vec::new();
+    let mut reservations: Vec<(usize, u64, Reservation<ManualClock>)> = Vec::new();
     for _ in 0..random.below(24) {
         let cost = 1 + random.below(4).min(model.quota.burst() - 1);
         let timeout = random.pause(model.quota) * 4;
@@ -144,10 +150,8 @@ fn run(random: &mut Random) {
                     && agree
                 {
                     let then = clock.now() + u64::try_from(retry_after.as_nanos()).unwrap();
-                    let mut later = Model { level: model.level, ..model };
-                    assert!(later.has(then, cost), "{retry_after:?} was too early");
-                    let mut sooner = Model { level: model.level, ..model };
-                    assert!(!sooner.has(then - 1, cost), "{retry_after:?} was too late");
+                    assert!(model.has(then, cost), "{retry_after:?} was too early");
+                    assert!(!model.has(then - 1, cost), "{retry_after:?} was too late");
                 }
             }
             5 | 6 => {
@@ -169,25 +173,25 @@ fn run(random: &mut Random) {
             10 => match reservations.is_empty() || random.below(2) == 0 {
                 true => {
                     if let Ok(reservation) = limiter.reserve_n(cost) {
-                        model.grant(clock.now(), cost);
-                        reservations.push((clock.now(), cost, reservation));
+                        let place = model.grant(clock.now(), cost);
+                        reservations.push((place, cost, reservation));
                     }
                 }
                 false => {
-                    let (at, cost, reservation) =
+                    let (place, cost, reservation) =
                         reservations.swap_remove(random.index(reservations.len()));
                     let used = random.below(7);
                     reservation.settle(used);
                     match used <= cost {
-                        true => model.give_back(clock.now(), at, cost - used),
-                        false => model.take(clock.now(), used - cost),
+                        true => model.give_back(place, cost - used),
+                        false => drop(model.happens(clock.now(), Event::Take(used - cost))),
                     }
                 }
             },
             _ => {
                 let quota = random.quota();
                 limiter.set_quota(quota).unwrap();
-                model.change(clock.now(), quota);
+                model.happens(clock.now(), Event::Change(quota));
                 // What is owed is scaled and rounded, to a nanosecond.
                 whole = false;
             }
@@ -263,7 +267,7 @@ fn a_set_grants_only_what_all_of_its_limits_allow() {
         let limits =
             Limits::new().with("calls", quotas[0]).with("tokens", quotas[1]).with_slots("slots", 2);
         let set = LimitSet::builder(limits).with_clock(clock.clone()).build().unwrap();
-        let mut models = quotas.map(Model::new);
+        let mut models = quotas.map(|quota| Model::new(quota, 0));
         let mut permits = Vec::new();
         for _ in 0..30 {
             clock.advance(Duration::from_millis(random.below(700)));

@@ -225,6 +225,25 @@ async fn a_slot_that_a_silent_one_does_not_take_goes_to_the_next() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn silent_ones_hold_up_nobody_when_the_first_leaves() {
+    let limiter = limiter(Quota::per_second(1).with_burst(20));
+    limiter.try_acquire_n(20).unwrap();
+    let mut first = Box::pin(limiter.acquire_n(20, LONG));
+    assert!(poll_once(&mut first).is_none());
+    let mut silent = [Box::pin(limiter.acquire(LONG)), Box::pin(limiter.acquire(LONG))];
+    assert!(silent.iter_mut().all(|future| poll_once(future).is_none()));
+    let start = Instant::now();
+    let last = tokio::spawn({
+        let limiter = limiter.clone();
+        async move { limiter.acquire(LONG).await }
+    });
+    tokio::time::sleep(Duration::from_secs(3)).await; // tidy: sleep - the clock is paused
+    drop(first);
+    last.await.unwrap().unwrap();
+    assert!(start.elapsed() <= Duration::from_millis(3_300), "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn ten_thousand_that_time_out_together_take_no_time() {
     let limits = Limits::new().with_slots("connections", 1);
     let set = LimitSet::builder(limits).with_clock(TokioClock::new()).build().unwrap();

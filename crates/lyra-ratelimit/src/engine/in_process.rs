@@ -13,7 +13,7 @@ use crate::line::{Line, Refusal};
 use crate::meter::Meter;
 use crate::queue::Queue;
 use crate::quota::Quota;
-use crate::waiter::{Costs, MOST_LIMITS};
+use crate::waiter::{Costs, Keeps, MOST_LIMITS, Stamp};
 
 /// The engine of this process: the same buckets and windows that
 /// [`RateLimiter`](crate::RateLimiter) and [`LimitSet`](crate::LimitSet) have.
@@ -70,9 +70,13 @@ impl<C: Clock> InProcess<C> {
     }
 }
 
+/// What [`InProcess`] knows of a grant, to take it back.
+#[derive(Debug, Clone, Copy)]
+pub struct InProcessGrant(Stamp);
+
 impl<C: Clock + 'static> Engine for InProcess<C> {
-    /// When it was granted: a window takes back what it granted then.
-    type Grant = u64;
+    /// When it was granted, and as which charge.
+    type Grant = InProcessGrant;
 
     fn names(&self) -> Vec<Arc<str>> {
         let mut line = self.queue.lock();
@@ -83,13 +87,13 @@ impl<C: Clock + 'static> Engine for InProcess<C> {
         Abilities::ALL
     }
 
-    async fn take(&self, costs: &[u64]) -> Result<Taken<u64>, EngineError> {
+    async fn take(&self, costs: &[u64]) -> Result<Taken<InProcessGrant>, EngineError> {
         let costs = padded(costs);
         let mut locked = self.queue.lock();
         let now = locked.now;
         let line = locked.get();
         Ok(match line.try_take(now, &costs) {
-            Ok(()) => Taken::Granted(now),
+            Ok(()) => Taken::Granted(InProcessGrant(line.stamp(now, Keeps::Nothing))),
             Err(refusal) => Taken::Denied(denial(line, refusal)),
         })
     }
@@ -117,10 +121,15 @@ impl<C: Clock + 'static> Engine for InProcess<C> {
         Ok(Denial::NotYet(if is_exact { Wait::exactly(wait) } else { Wait::at_least(wait) }))
     }
 
-    async fn settle(&self, at: u64, costs: &[u64], used: &[u64]) -> Result<(), EngineError> {
+    async fn settle(
+        &self,
+        grant: InProcessGrant,
+        costs: &[u64],
+        used: &[u64],
+    ) -> Result<(), EngineError> {
         let mut locked = self.queue.lock();
         let now = locked.now;
-        locked.get().settle(now, at, &padded(costs), &padded(used));
+        locked.get().settle(now, grant.0, &padded(costs), &padded(used));
         Ok(())
     }
 

@@ -10,12 +10,23 @@ use crate::meter::Meter;
 const GRACE: u64 = 100_000_000;
 
 impl Line {
-    /// Wakes the first in line. Where slots are among the limits, its turn has
-    /// no time at which the others would look, so the second is woken, too:
-    /// to see that the first one answers.
+    /// Wakes the first in line, whose turn was put off or brought nearer, and
+    /// a few behind it: their turns are nearer, too, and should the first ones
+    /// be silent, somebody has to see it.
     pub(super) fn call_first(&mut self, now: u64) {
+        self.call(now, 4);
+    }
+
+    /// Wakes the next in line after a grant. Its turn comes as it was reckoned,
+    /// and those behind it look in good time; but not where slots are among
+    /// the limits, whose turns have no time.
+    pub(super) fn call_next(&mut self, now: u64) {
         let slots = self.limits.iter().any(|limit| matches!(limit.meter, Meter::Slots { .. }));
-        for waiter in self.queue.values_mut().take(if slots { 2 } else { 1 }) {
+        self.call(now, if slots { 4 } else { 1 });
+    }
+
+    fn call(&mut self, now: u64, count: usize) {
+        for waiter in self.queue.values_mut().take(count) {
             // One who was called before, and has not answered, is not given
             // more time by this.
             if let Some(wake) = waiter.wake.take() {
