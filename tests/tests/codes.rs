@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 use lyra_errors::Code;
 
 /// The crates with the area of their codes.
-const CRATES: [(&str, &[&str], &[Code]); 5] = [
+const CRATES: [(&str, &[&str], &[Code]); 6] = [
     ("lyra-errors", &["errors", "host"], lyra_errors::CODES),
     ("lyra-memstore", &["memstore"], lyra_memstore::CODES),
     ("lyra-backup", &["backup"], lyra_backup::CODES),
     ("lyra-ratelimit", &["ratelimit"], lyra_ratelimit::CODES),
     ("lyra-retry", &["retry"], lyra_retry::CODES),
+    ("lyra-sync", &["sync"], lyra_sync::CODES),
 ];
 
 fn all() -> impl Iterator<Item = (&'static str, Code)> {

@@ -91,6 +91,16 @@ const TABLE: &[(Exit, &[&str])] = &[
             "retry.not_retryable",
             "retry.retry_after",
             "retry.timeout",
+            "sync.busy",
+            "sync.closed",
+            "sync.create_failed",
+            "sync.create_panicked",
+            "sync.create_timed_out",
+            "sync.no_runtime",
+            "sync.not_returned",
+            "sync.reentrant",
+            "sync.timeout",
+            "sync.too_many",
         ],
     ),
     (
@@ -109,6 +119,7 @@ const TABLE: &[(Exit, &[&str])] = &[
             "ratelimit.needs_permit",
             "ratelimit.unknown_limit",
             "retry.invalid_policy",
+            "sync.invalid",
         ],
     ),
     (
@@ -172,6 +183,7 @@ mod tests {
             lyra::backup::CODES,
             lyra::ratelimit::CODES,
             lyra::retry::CODES,
+            lyra::sync::CODES,
             crate::error::CODES,
         ];
         let known = crates.concat();

@@ -12,3 +12,5 @@ pub use lyra_memstore as memstore;
 pub use lyra_ratelimit as ratelimit;
 #[cfg(feature = "retry")]
 pub use lyra_retry as retry;
+#[cfg(feature = "sync")]
+pub use lyra_sync as sync;

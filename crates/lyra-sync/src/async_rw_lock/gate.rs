@@ -1,0 +1,230 @@
+//! The gate before the value: one number that says who is in, and a line of
+//! those who wait.
+//!
+//! Whoever comes while nobody waits enters by changing the number. Otherwise
+//! it joins the line, and from then on the gate is closed: only the line lets
+//! in, by changing the number on behalf of the one that is next, and calling
+//! it. So a waiter never competes with anybody. It either stands in the line
+//! or is in, and changes from the one to the other under the line's mutex;
+//! one that gives up finds out which, and leaves the line or leaves the lock.
+//!
+//! No call is lost. Leaving is one change of the number. If it comes before
+//! the bit that closes the gate, whoever set that bit looks after it, and sees
+//! that the other has left; if it comes after, the one that leaves sees the
+//! bit, and looks itself.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use lyra_errors::Location;
+use parking_lot::{Mutex, MutexGuard};
+
+use super::access::{Access, LINE, is_upgradable, is_writing, readers};
+use super::line::Line;
+use super::status::AsyncRwLockStatus;
+use crate::holder::{Holder, HolderNote, this_thread};
+use crate::name::Name;
+use crate::order::OrderMark;
+use crate::wake::{Wake, Wakes};
+
+#[derive(Debug)]
+pub(super) struct Gate {
+    pub(super) name: Name,
+    pub(super) order: OrderMark,
+    pub(super) had_panic: AtomicBool,
+    /// Who came last.
+    pub(super) note: HolderNote,
+    word: AtomicUsize,
+    line: Mutex<Line>,
+}
+
+impl Gate {
+    pub(super) const fn new(name: Name) -> Self {
+        Self {
+            name,
+            order: OrderMark::new(),
+            had_panic: AtomicBool::new(false),
+            note: HolderNote::new(),
+            word: AtomicUsize::new(0),
+            line: Mutex::new(Line::new()),
+        }
+    }
+
+    /// Enters if it can, and nobody waits; whoever calls this would wait.
+    #[inline]
+    pub(super) fn enter_now(&self, access: Access, location: Location) -> bool {
+        self.order.ask(&self.name, location);
+        self.try_enter(access, location)
+    }
+
+    /// Enters if it can, and nobody waits.
+    #[inline]
+    pub(super) fn try_enter(&self, access: Access, location: Location) -> bool {
+        let mut word = self.word.load(Ordering::Relaxed);
+        loop {
+            // Who is in already overtakes nobody by upgrading.
+            if word & LINE != 0 && access != Access::Upgrade {
+                return false;
+            }
+            let Some(entered) = access.entered(word) else { return false };
+            let (success, failure) = (Ordering::Acquire, Ordering::Relaxed);
+            match self.word.compare_exchange_weak(word, entered, success, failure) {
+                Ok(_) => break,
+                Err(now) => word = now,
+            }
+        }
+        if word & LINE != 0 {
+            self.line.lock().one_more_writer();
+        }
+        self.note.set(location);
+        true
+    }
+
+    #[inline]
+    pub(super) fn leave(&self, access: Access) {
+        let before = self.word.fetch_sub(access.weight(), Ordering::AcqRel);
+        if !access.leaves_unnoticed(before) {
+            self.call();
+        }
+    }
+
+    /// From writing or reading upgradably to less.
+    pub(super) fn lower(&self, from: Access, to: Access) {
+        let change = to.weight().wrapping_sub(from.weight());
+        if self.word.fetch_add(change, Ordering::AcqRel) & LINE != 0 {
+            self.call();
+        }
+    }
+
+    /// Joins the line; gives the ticket.
+    pub(super) fn join(&self, access: Access, location: Location) -> u64 {
+        let mut line = self.line.lock();
+        let word = self.word.fetch_or(LINE, Ordering::AcqRel);
+        let ticket = line.join(access, this_thread(), location, word);
+        drop(self.let_in(line));
+        ticket
+    }
+
+    /// Whether the one with this ticket is in; if not, it will be called so.
+    pub(super) fn is_in(&self, ticket: u64, access: Access, wake: Wake) -> bool {
+        let mut line = self.line.lock();
+        let Some(waiter) = line.find(ticket, access) else { return true };
+        let old = match &waiter.wake {
+            Some(known) if known.is_same(&wake) => Some(wake),
+            _ => waiter.wake.replace(wake),
+        };
+        // To drop a waker can drop a task with a guard of this very lock.
+        drop(line);
+        drop(old);
+        false
+    }
+
+    /// Leaves the line; false if it is in by now.
+    pub(super) fn give_up(&self, ticket: u64, access: Access) -> bool {
+        let mut line = self.line.lock();
+        let gone = line.remove(ticket, access);
+        let wakes = self.let_in(line);
+        drop(wakes);
+        gone.is_some()
+    }
+
+    /// Who is in, if anybody.
+    pub(super) fn holder(&self) -> Option<Holder> {
+        let word = self.word.load(Ordering::Relaxed);
+        let count = readers(word) + usize::from(is_writing(word) || is_upgradable(word));
+        (count > 0).then(|| self.note.read().map(|holder| holder.with_others(count - 1)))?
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        self.word.load(Ordering::Relaxed) & !LINE != 0
+    }
+
+    pub(super) fn status(&self) -> AsyncRwLockStatus {
+        let line = self.line.lock();
+        let word = self.word.load(Ordering::Relaxed);
+        let (waiting_readers, waiting_writers) = (line.waiting_readers(), line.waiting_writers());
+        drop(line);
+        AsyncRwLockStatus {
+            readers: readers(word) + usize::from(is_upgradable(word)),
+            is_writing: is_writing(word),
+            waiting_readers,
+            waiting_writers,
+            holder: self.holder(),
+            had_panic: self.had_panic.load(Ordering::Relaxed),
+        }
+    }
+
+    #[cold]
+    fn call(&self) {
+        drop(self.let_in(self.line.lock()));
+    }
+
+    /// Lets in whoever can enter now, in order, and gives their calls.
+    fn let_in(&self, mut line: MutexGuard<'_, Line>) -> Wakes {
+        let mut wakes = Wakes::default();
+        let mut word = self.word.load(Ordering::Acquire);
+        while let Some((next, entered)) = line.next(word) {
+            // Others leave meanwhile, and then more may be possible.
+            let (success, failure) = (Ordering::AcqRel, Ordering::Acquire);
+            match self.word.compare_exchange_weak(word, entered, success, failure) {
+                Err(now) => word = now,
+                Ok(_) => {
+                    word = entered;
+                    if let Some(waiter) = line.take(next) {
+                        self.note.set_for(waiter.thread, waiter.location);
+                        wakes.add(waiter.wake);
+                    }
+                }
+            }
+        }
+        if line.is_empty() {
+            self.word.fetch_and(!LINE, Ordering::AcqRel);
+        }
+        wakes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::Location;
+    use std::sync::Arc;
+    use std::task::Waker;
+
+    use super::*;
+
+    fn noop() -> Wake {
+        Wake::Task(Waker::noop().clone())
+    }
+
+    #[test]
+    fn who_joins_just_after_the_last_one_left_is_in_at_once() {
+        let gate = Gate::new(Name::UNNAMED);
+        assert!(gate.try_enter(Access::Write, Location::caller()));
+        assert!(!gate.try_enter(Access::Read, Location::caller()));
+        gate.leave(Access::Write);
+        let ticket = gate.join(Access::Read, Location::caller());
+        assert!(gate.is_in(ticket, Access::Read, noop()), "nobody would call it");
+        gate.leave(Access::Read);
+        assert!(gate.try_enter(Access::Write, Location::caller()), "the gate is open again");
+    }
+
+    #[test]
+    fn a_waker_is_dropped_under_no_lock() {
+        /// As a task that has a guard, and is dropped with its last waker.
+        struct Holds(Arc<Gate>);
+        impl std::task::Wake for Holds {
+            fn wake(self: Arc<Self>) {}
+        }
+        impl Drop for Holds {
+            fn drop(&mut self) {
+                self.0.leave(Access::Read);
+            }
+        }
+        let gate = Arc::new(Gate::new(Name::UNNAMED));
+        assert!(gate.try_enter(Access::Read, Location::caller()));
+        let ticket = gate.join(Access::Write, Location::caller());
+        let holds = Waker::from(Arc::new(Holds(Arc::clone(&gate))));
+        assert!(!gate.is_in(ticket, Access::Write, Wake::Task(holds)));
+        assert!(!gate.is_in(ticket, Access::Write, noop()), "it hangs here, or not at all");
+        assert!(gate.is_in(ticket, Access::Write, noop()));
+    }
+}

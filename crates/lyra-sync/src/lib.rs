@@ -1,0 +1,37 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod async_rw_lock;
+mod codes;
+mod error;
+mod holder;
+mod name;
+mod order;
+mod places;
+mod pool;
+mod semaphore;
+mod synchronized;
+mod timeout_lock;
+mod wake;
+
+pub use async_rw_lock::{
+    AsyncRwLock, AsyncRwLockReadGuard, AsyncRwLockStatus, AsyncRwLockUpgradableReadGuard,
+    AsyncRwLockWriteGuard,
+};
+pub use codes::CODES;
+pub use error::SyncError;
+pub use holder::Holder;
+pub use name::Name;
+#[cfg(feature = "lock-order")]
+pub use order::{LockOrderEdge, LockOrderReport, lock_order_reports, on_lock_order_report};
+pub use pool::{
+    AsyncFnManager, BlockingManager, FnManager, HeldResource, Manager, PoolCounts, PoolError,
+    PoolGuard, PoolStatus, PoolUsage, ResourceFate, ResourcePool, ResourcePoolBuilder,
+};
+pub use semaphore::{Semaphore, SemaphorePermit, SemaphoreStatus};
+pub use synchronized::{
+    SynchronizedRead, SynchronizedWrite, synchronized, synchronized_read, synchronized_read_with,
+    synchronized_with, synchronized_write, synchronized_write_with,
+};
+pub use timeout_lock::{TimeoutLock, TimeoutLockGuard};

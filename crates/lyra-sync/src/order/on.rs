@@ -1,0 +1,86 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use lyra_errors::Location;
+
+use super::graph::{Node, asked_while_held, forget};
+use super::owner::{Held, Owner};
+use super::report::{LockOrderReport, file};
+use crate::name::Name;
+
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+/// What a lock has for the order graph: a number of its own, given when it is
+/// first used.
+#[derive(Debug, Default)]
+pub(crate) struct OrderMark(AtomicU64);
+
+/// What a guard has for it: gone, the lock is no longer held.
+#[derive(Debug)]
+pub(crate) struct HeldMark(Option<(Owner, u64)>);
+
+impl OrderMark {
+    pub(crate) const fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    /// Somebody is about to lock, and would wait.
+    pub(crate) fn ask(&self, name: &Name, location: Location) {
+        if !name.is_given() {
+            return;
+        }
+        let asked = self.node(name);
+        for held in Owner::now().all_held() {
+            // To ask for a lock that one holds is another fault, which the
+            // lock itself tells, where it is one.
+            if held.node.lock != asked.lock {
+                asked_while_held(&held.node, held.location, &asked, location);
+            }
+        }
+    }
+
+    /// Somebody is about to read, and would wait behind a writer. If it reads
+    /// already, the writer waits for it, and it for the writer.
+    pub(crate) fn ask_behind_a_writer(&self, name: &Name, location: Location) {
+        let asked = self.node(name);
+        let held = Owner::now().all_held();
+        if let Some(held) = held.iter().find(|held| held.node.lock == asked.lock) {
+            file(&LockOrderReport::recursive_read(name, held.location, location));
+        }
+    }
+
+    /// Somebody locked.
+    pub(crate) fn held(&self, name: &Name, location: Location) -> HeldMark {
+        if !name.is_given() {
+            return HeldMark(None);
+        }
+        let (owner, serial) = (Owner::now(), NEXT.fetch_add(1, Ordering::Relaxed));
+        owner.add(Held { serial, node: self.node(name), location });
+        HeldMark(Some((owner, serial)))
+    }
+
+    fn node(&self, name: &Name) -> Node {
+        let mut lock = self.0.load(Ordering::Relaxed);
+        if lock == 0 {
+            let new = NEXT.fetch_add(1, Ordering::Relaxed);
+            let given = self.0.compare_exchange(0, new, Ordering::Relaxed, Ordering::Relaxed);
+            lock = given.map_or_else(|other| other, |_| new);
+        }
+        Node { name: name.clone(), lock }
+    }
+}
+
+impl Drop for OrderMark {
+    fn drop(&mut self) {
+        if *self.0.get_mut() != 0 {
+            forget(*self.0.get_mut());
+        }
+    }
+}
+
+impl Drop for HeldMark {
+    fn drop(&mut self) {
+        if let Some((owner, serial)) = self.0 {
+            owner.remove(serial);
+        }
+    }
+}

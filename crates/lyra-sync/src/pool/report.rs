@@ -1,0 +1,130 @@
+//! How a pool stands, as a status and in its errors.
+
+use std::time::Duration;
+
+use lyra_errors::Location;
+use tokio::time::Instant;
+
+use super::creation::Failure;
+use super::error::{PoolError, PoolUsage};
+use super::manager::Manager;
+use super::shared::{PoolState, Shared};
+use super::slot::{Phase, Slot};
+use super::status::{HeldResource, PoolStatus};
+use crate::holder::Holder;
+
+impl<M: Manager> Shared<M> {
+    pub(crate) fn status(&self) -> PoolStatus {
+        let now = Instant::now();
+        let state = self.lock();
+        PoolStatus {
+            name: self.name.clone(),
+            max_size: self.settings.max_size,
+            size: state.size(),
+            idle: state.idle().len(),
+            in_use: in_phase::<M>(&state, Phase::InUse),
+            checking: in_phase::<M>(&state, Phase::Checking),
+            creating: state.creating(),
+            waiting: state.waiting(),
+            is_closed: state.is_closed(),
+            failures_in_a_row: state.failures_in_a_row(),
+            last_failure: state.last_failure.clone(),
+            counts: state.counts,
+            held: held::<M>(&state, now),
+        }
+    }
+
+    /// Who holds a resource for longer than the threshold; `mark` does it for
+    /// those alone who were not reported yet, and notes that they are.
+    pub(crate) fn long_held(&self, mark: bool) -> Vec<HeldResource> {
+        let Some(threshold) = self.settings.leak_threshold else { return Vec::new() };
+        let now = Instant::now();
+        let mut state = self.lock();
+        let mut held = held::<M>(&state, now);
+        held.retain(|held| held.held_for >= Some(threshold));
+        if mark {
+            held.retain(|held| !state.slots[held.slot].is_reported);
+            held.iter().for_each(|held| state.slots[held.slot].is_reported = true);
+        }
+        held
+    }
+
+    /// What did not come back until now.
+    pub(crate) fn not_returned(&self, waited: Duration, location: Location) -> PoolError<M::Error> {
+        let now = Instant::now();
+        let state = self.lock();
+        let (held, creating) = (held::<M>(&state, now), state.creating());
+        PoolError::NotReturned { name: self.name.clone(), waited, held, creating, location }
+    }
+
+    #[cold]
+    pub(crate) fn timed_out(&self, waited: Duration, location: Location) -> PoolError<M::Error> {
+        let (usage, holder) = self.usage();
+        PoolError::Timeout { name: self.name.clone(), waited, usage, holder, location }
+    }
+
+    #[cold]
+    pub(crate) fn busy(&self, location: Location) -> PoolError<M::Error> {
+        if self.lock().is_closed() {
+            return self.closed(location);
+        }
+        let (usage, holder) = self.usage();
+        PoolError::Busy { name: self.name.clone(), usage, holder, location }
+    }
+
+    pub(crate) fn closed(&self, location: Location) -> PoolError<M::Error> {
+        PoolError::Closed { name: self.name.clone(), location }
+    }
+
+    pub(crate) fn no_runtime(&self, location: Location) -> PoolError<M::Error> {
+        PoolError::NoRuntime { name: self.name.clone(), location }
+    }
+
+    pub(crate) fn create_failed(
+        &self,
+        failure: Failure<M::Error>,
+        location: Location,
+    ) -> PoolError<M::Error> {
+        let name = self.name.clone();
+        match failure {
+            Failure::Error(source) => {
+                let recovery = self.manager.recovery(&source);
+                PoolError::CreateFailed { name, source, recovery, location }
+            }
+            Failure::TimedOut => {
+                let timeout = self.settings.create_timeout;
+                PoolError::CreateTimedOut { name, timeout, location }
+            }
+            Failure::Panicked(message) => PoolError::CreatePanicked { name, message, location },
+        }
+    }
+
+    fn usage(&self) -> (PoolUsage, Option<Holder>) {
+        let state = self.lock();
+        let usage = PoolUsage {
+            max_size: self.settings.max_size,
+            in_use: in_phase::<M>(&state, Phase::InUse),
+            creating: state.creating(),
+            failures_in_a_row: state.failures_in_a_row(),
+        };
+        (usage, state.longest_held().and_then(Slot::holder))
+    }
+}
+
+fn in_phase<M: Manager>(state: &PoolState<M>, phase: Phase) -> usize {
+    state.slots.iter().filter(|slot| slot.phase == phase).count()
+}
+
+/// Who holds what, the longest first.
+fn held<M: Manager>(state: &PoolState<M>, now: Instant) -> Vec<HeldResource> {
+    let slots = state.slots.iter().enumerate();
+    let mut held: Vec<_> = slots.filter(|(_, slot)| slot.phase == Phase::InUse).collect();
+    held.sort_by_key(|(_, slot)| slot.serial);
+    held.into_iter()
+        .map(|(index, slot)| HeldResource {
+            slot: index,
+            holder: slot.holder(),
+            held_for: slot.since.map(|since| now.saturating_duration_since(since)),
+        })
+        .collect()
+}

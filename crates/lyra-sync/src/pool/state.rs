@@ -1,0 +1,285 @@
+//! What a pool knows, under its lock: a pure state without clock, runtime or
+//! user's code. Whatever it gives out to wake or to drop is woken and dropped
+//! when the lock is free again.
+
+mod line;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::task::Waker;
+use std::thread::Thread;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::slot::{Note, Phase, Slot};
+use super::status::PoolCounts;
+pub(crate) use line::{Turn, Waiter};
+
+/// The pause after the first failing creation; with each further one in a row
+/// it doubles.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+
+/// `I` is a resource with its slot, `F` a creation that failed.
+#[derive(Debug)]
+pub(crate) struct State<I, F> {
+    /// The one that came back last is taken first, so that the others can be
+    /// idle for long enough to go. Where there is one, nobody waits.
+    idle: Vec<I>,
+    pub(crate) slots: Vec<Slot>,
+    vacant: Vec<usize>,
+    max_size: usize,
+    longest_pause: Duration,
+    serial: u64,
+    line: VecDeque<Waiter>,
+    /// What those have got who are no longer in line, and have not looked yet.
+    granted: BTreeMap<u64, Granted<I, F>>,
+    creating: usize,
+    failures: u32,
+    pause_until: Option<Instant>,
+    pub(crate) last_failure: Option<String>,
+    is_closed: bool,
+    /// Those who wait for the closed pool to be empty.
+    pub(crate) drainers: Vec<Wake>,
+    pub(crate) counts: PoolCounts,
+}
+
+/// What a waiter was given.
+#[derive(Debug)]
+pub(crate) enum Granted<I, F> {
+    Resource(I),
+    Failed(F),
+}
+
+/// How to tell a waiter that something changed.
+#[derive(Debug)]
+pub(crate) enum Wake {
+    Task(Waker),
+    Thread(Thread),
+}
+
+impl Wake {
+    pub(crate) fn wake(self) {
+        match self {
+            Self::Task(waker) => waker.wake(),
+            Self::Thread(thread) => thread.unpark(),
+        }
+    }
+}
+
+/// A resource with the slot that it stands in.
+pub(crate) trait InSlot {
+    fn slot(&self) -> usize;
+}
+
+/// A slot in which a resource is being made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Making {
+    pub(crate) slot: usize,
+    /// Who asked for it; none if the pool itself did.
+    ticket: Option<u64>,
+    /// How many failed in a row when it began: those that began together
+    /// count as one.
+    round: u32,
+}
+
+impl<I: InSlot, F> State<I, F> {
+    pub(crate) fn new(max_size: usize, longest_pause: Duration) -> Self {
+        Self {
+            idle: Vec::new(),
+            slots: Vec::new(),
+            vacant: Vec::new(),
+            max_size,
+            longest_pause,
+            serial: 0,
+            line: VecDeque::new(),
+            granted: BTreeMap::new(),
+            creating: 0,
+            failures: 0,
+            pause_until: None,
+            last_failure: None,
+            is_closed: false,
+            drainers: Vec::new(),
+            counts: PoolCounts::default(),
+        }
+    }
+
+    /// Takes what is idle. `ticket` is given at the first attempt, and keeps
+    /// the caller's place if it has to stand in line.
+    #[inline]
+    pub(crate) fn take(&mut self, ticket: &mut Option<u64>, note: Note) -> Option<I> {
+        let serial = *ticket.get_or_insert_with(|| {
+            self.serial += 1;
+            self.serial
+        });
+        let item = self.idle.pop()?;
+        self.counts.acquired += 1;
+        self.slots[item.slot()].hold(serial, note);
+        Some(item)
+    }
+
+    /// Takes back a resource: for whoever waits longest, or as idle. Gives it
+    /// out again if it is to be destroyed.
+    #[inline]
+    pub(crate) fn put(&mut self, item: I) -> (Option<Wake>, Option<I>) {
+        if self.is_closed || !self.line.is_empty() {
+            return self.hand_on(item);
+        }
+        self.slots[item.slot()].enter(Phase::Idle);
+        self.idle.push(item);
+        (None, None)
+    }
+
+    #[cold]
+    fn hand_on(&mut self, item: I) -> (Option<Wake>, Option<I>) {
+        if self.is_closed {
+            return (None, Some(item));
+        }
+        let Some(mut waiter) = self.line.pop_front() else {
+            return (None, Some(item));
+        };
+        let slot = &mut self.slots[item.slot()];
+        slot.enter(Phase::InUse);
+        slot.serial = waiter.ticket;
+        self.granted.insert(waiter.ticket, Granted::Resource(item));
+        (waiter.wake.take(), None)
+    }
+
+    /// A resource is gone, and its place is free.
+    pub(crate) fn vacate(&mut self, slot: usize) -> Vec<Wake> {
+        self.slots[slot].enter(Phase::Vacant);
+        self.vacant.push(slot);
+        match self.is_closed {
+            true => std::mem::take(&mut self.drainers),
+            false => self.call_next().into_iter().collect(),
+        }
+    }
+
+    /// A place to make a resource in, if there is one and makes sense now.
+    pub(crate) fn begin(&mut self, ticket: Option<u64>) -> Option<Making> {
+        if self.is_closed || self.size() >= self.max_size {
+            return None;
+        }
+        let slot = self.vacant.pop().unwrap_or_else(|| {
+            self.slots.push(Slot::default());
+            self.slots.len() - 1
+        });
+        self.slots[slot].enter(Phase::Creating);
+        self.creating += 1;
+        // What comes back must find its room without allocating.
+        self.idle.reserve(self.slots.len() - self.idle.len());
+        Some(Making { slot, ticket, round: self.failures })
+    }
+
+    /// A resource was made; it goes to whoever waits longest.
+    pub(crate) fn made(&mut self, making: Making, item: I) -> (Vec<Wake>, Option<I>) {
+        self.end_of(making);
+        self.counts.created += 1;
+        (self.failures, self.pause_until) = (0, None);
+        let (wake, item) = self.put(item);
+        (wake.into_iter().chain(self.call_next()).collect(), item)
+    }
+
+    /// It was not made: whoever asked for it is told. Gives the failure out
+    /// again if nobody is there to hear it.
+    pub(crate) fn failed(
+        &mut self,
+        making: Making,
+        failure: F,
+        now: Instant,
+    ) -> (Vec<Wake>, Option<F>) {
+        let asker = self.end_of(making);
+        self.counts.create_failed += 1;
+        self.pause(making, now);
+        let mut failure = Some(failure);
+        let mut wakes = Vec::new();
+        if let Some(mut waiter) = asker.and_then(|index| self.line.remove(index))
+            && let Some(failure) = failure.take()
+        {
+            self.granted.insert(waiter.ticket, Granted::Failed(failure));
+            wakes.extend(waiter.wake.take());
+        }
+        wakes.extend(self.vacate(making.slot));
+        (wakes, failure)
+    }
+
+    /// Whoever made it went away in the middle, with its runtime for instance.
+    /// Who asked for it is one of those who may try again, after a pause.
+    pub(crate) fn abandoned(&mut self, making: Making, now: Instant) -> Vec<Wake> {
+        self.end_of(making);
+        self.counts.create_failed += 1;
+        self.pause(making, now);
+        self.vacate(making.slot)
+    }
+
+    /// Nothing is made for a while, so that a queue of waiters does not become
+    /// a storm of creations against what is down.
+    fn pause(&mut self, making: Making, now: Instant) {
+        if making.round == self.failures {
+            // After 16 of them, the pause is at its longest for certain.
+            let pause = FIRST_PAUSE * (1 << self.failures.min(16));
+            self.pause_until = Some(now + pause.min(self.longest_pause));
+            self.failures = self.failures.saturating_add(1);
+        }
+    }
+
+    /// Where in the line the one stands who asked for what is made no longer.
+    fn end_of(&mut self, making: Making) -> Option<usize> {
+        self.creating -= 1;
+        let index = making.ticket.and_then(|ticket| self.place_of(ticket))?;
+        self.line[index].is_making = false;
+        Some(index)
+    }
+
+    /// Nobody gets anything from now on. Gives out what is idle, to destroy.
+    pub(crate) fn close(&mut self) -> (Vec<Wake>, Vec<I>) {
+        self.is_closed = true;
+        let mut wakes: Vec<_> = self.line.drain(..).filter_map(|waiter| waiter.wake).collect();
+        wakes.append(&mut self.drainers);
+        (wakes, std::mem::take(&mut self.idle))
+    }
+
+    /// Takes those idle resources out that `is_wanted` says, the coldest
+    /// first, as if they were in use.
+    pub(crate) fn take_idle(&mut self, mut is_wanted: impl FnMut(&I) -> bool) -> Vec<I> {
+        let taken: Vec<I> = self.idle.extract_if(.., |item| is_wanted(item)).collect();
+        for item in &taken {
+            self.slots[item.slot()].enter(Phase::Checking);
+        }
+        taken
+    }
+
+    /// How many exist or are being made.
+    pub(crate) fn size(&self) -> usize {
+        self.slots.len() - self.vacant.len()
+    }
+
+    pub(crate) fn idle(&self) -> &[I] {
+        &self.idle
+    }
+
+    pub(crate) fn creating(&self) -> usize {
+        self.creating
+    }
+
+    pub(crate) fn waiting(&self) -> usize {
+        self.line.len()
+    }
+
+    pub(crate) fn failures_in_a_row(&self) -> u32 {
+        self.failures
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
+    /// Whether a creation may begin, as far as those that failed go.
+    pub(crate) fn is_pausing(&self, now: Instant) -> bool {
+        self.pause_until.is_some_and(|until| now < until)
+    }
+
+    /// Who holds one for the longest time.
+    pub(crate) fn longest_held(&self) -> Option<&Slot> {
+        self.slots.iter().filter(|slot| slot.phase == Phase::InUse).min_by_key(|slot| slot.serial)
+    }
+}
