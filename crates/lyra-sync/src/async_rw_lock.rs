@@ -2,6 +2,8 @@ mod access;
 mod blocking;
 mod entry;
 mod gate;
+#[cfg(test)]
+mod gate_tests;
 mod guards;
 mod line;
 mod status;
@@ -15,6 +17,7 @@ use std::time::Duration;
 
 use async_lock::{RwLock, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
 
+use crate::atomics::{AtomicBool, AtomicUsize, Mutex};
 use crate::error::SyncError;
 use crate::holder::Holder;
 use crate::name::Name;
@@ -22,6 +25,7 @@ use crate::name::Name;
 use access::Access;
 use entry::Entry;
 use gate::Gate;
+use line::Line;
 
 pub use guards::{AsyncRwLockReadGuard, AsyncRwLockUpgradableReadGuard, AsyncRwLockWriteGuard};
 pub use status::AsyncRwLockStatus;
@@ -87,12 +91,12 @@ pub struct AsyncRwLock<T: ?Sized> {
 impl<T> AsyncRwLock<T> {
     /// A lock without a name.
     pub const fn new(value: T) -> Self {
-        Self { timeout: TIMEOUT, gate: Gate::new(Name::UNNAMED), value: RwLock::new(value) }
+        Self { timeout: TIMEOUT, gate: new_gate(Name::UNNAMED), value: RwLock::new(value) }
     }
 
     /// A lock with a name, which its errors say.
     pub fn named(name: impl Into<Name>, value: T) -> Self {
-        Self { gate: Gate::new(name.into()), ..Self::new(value) }
+        Self { gate: new_gate(name.into()), ..Self::new(value) }
     }
 
     /// How long functions wait that are made by
@@ -327,4 +331,8 @@ impl<T: fmt::Debug + ?Sized> fmt::Debug for AsyncRwLock<T> {
         };
         shown.finish_non_exhaustive()
     }
+}
+
+const fn new_gate(name: Name) -> Gate {
+    Gate::of(name, AtomicBool::new(false), AtomicUsize::new(0), Mutex::new(Line::new()))
 }

@@ -3,6 +3,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod async_rw_lock;
+mod atomics;
 mod codes;
 mod error;
 mod holder;

@@ -13,14 +13,12 @@
 //! that the other has left; if it comes after, the one that leaves sees the
 //! bit, and looks itself.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-
 use lyra_errors::Location;
-use parking_lot::{Mutex, MutexGuard};
 
 use super::access::{Access, LINE, is_upgradable, is_writing, readers};
 use super::line::Line;
 use super::status::AsyncRwLockStatus;
+use crate::atomics::{AtomicBool, AtomicUsize, Mutex, MutexGuard, Ordering};
 use crate::holder::{Holder, HolderNote, this_thread};
 use crate::name::Name;
 use crate::order::OrderMark;
@@ -38,15 +36,15 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    pub(super) const fn new(name: Name) -> Self {
-        Self {
-            name,
-            order: OrderMark::new(),
-            had_panic: AtomicBool::new(false),
-            note: HolderNote::new(),
-            word: AtomicUsize::new(0),
-            line: Mutex::new(Line::new()),
-        }
+    /// An empty one, of a word that is zero and an empty line: loom's are not
+    /// made in a constant.
+    pub(super) const fn of(
+        name: Name,
+        had_panic: AtomicBool,
+        word: AtomicUsize,
+        line: Mutex<Line>,
+    ) -> Self {
+        Self { name, order: OrderMark::new(), had_panic, note: HolderNote::new(), word, line }
     }
 
     /// Enters if it can, and nobody waits; whoever calls this would wait.
@@ -180,51 +178,5 @@ impl Gate {
             self.word.fetch_and(!LINE, Ordering::AcqRel);
         }
         wakes
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::panic::Location;
-    use std::sync::Arc;
-    use std::task::Waker;
-
-    use super::*;
-
-    fn noop() -> Wake {
-        Wake::Task(Waker::noop().clone())
-    }
-
-    #[test]
-    fn who_joins_just_after_the_last_one_left_is_in_at_once() {
-        let gate = Gate::new(Name::UNNAMED);
-        assert!(gate.try_enter(Access::Write, Location::caller()));
-        assert!(!gate.try_enter(Access::Read, Location::caller()));
-        gate.leave(Access::Write);
-        let ticket = gate.join(Access::Read, Location::caller());
-        assert!(gate.is_in(ticket, Access::Read, noop()), "nobody would call it");
-        gate.leave(Access::Read);
-        assert!(gate.try_enter(Access::Write, Location::caller()), "the gate is open again");
-    }
-
-    #[test]
-    fn a_waker_is_dropped_under_no_lock() {
-        /// As a task that has a guard, and is dropped with its last waker.
-        struct Holds(Arc<Gate>);
-        impl std::task::Wake for Holds {
-            fn wake(self: Arc<Self>) {}
-        }
-        impl Drop for Holds {
-            fn drop(&mut self) {
-                self.0.leave(Access::Read);
-            }
-        }
-        let gate = Arc::new(Gate::new(Name::UNNAMED));
-        assert!(gate.try_enter(Access::Read, Location::caller()));
-        let ticket = gate.join(Access::Write, Location::caller());
-        let holds = Waker::from(Arc::new(Holds(Arc::clone(&gate))));
-        assert!(!gate.is_in(ticket, Access::Write, Wake::Task(holds)));
-        assert!(!gate.is_in(ticket, Access::Write, noop()), "it hangs here, or not at all");
-        assert!(gate.is_in(ticket, Access::Write, noop()));
     }
 }
