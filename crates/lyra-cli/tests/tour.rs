@@ -27,6 +27,7 @@ fn the_tour_of_this_checkout_succeeds_and_ends_with_a_table() {
         "roll back",
         "search",
         "call",
+        "lock",
         "backup",
         "validate",
         "restore",
@@ -52,11 +53,14 @@ fn the_tour_as_one_document_has_counts_and_times() {
     let tour = place.json("tour --from texts");
     assert_eq!(tour["ok"], true);
     let steps = tour["steps"].as_array().unwrap();
-    assert_eq!(steps.len(), 9);
+    assert_eq!(steps.len(), 10);
     assert!(steps.iter().all(|step| step["seconds"].is_f64()), "{tour}");
+    let lock = &steps[5]["counts"];
+    assert_eq!((&lock["holder"], steps[5]["step"].as_str()), (&json!("night-shift"), Some("lock")));
+    assert!(lock["error"].as_str().unwrap().contains("held by thread `night-shift` since"));
     assert_eq!(steps[0]["counts"]["entries"], 2);
     assert_eq!(steps[0]["counts"]["files"], 1);
-    let compare = &steps[8]["counts"];
+    let compare = &steps[9]["counts"];
     assert_eq!(compare["equal"], compare["expected"]);
     assert!(compare["equal"].as_u64().unwrap() >= 4, "{tour}");
     assert_eq!(place.names("."), ["texts"]);

@@ -2,6 +2,7 @@ mod agreement;
 mod calls;
 mod comparison;
 mod http;
+mod locks;
 mod service;
 mod stage;
 mod texts;
@@ -42,6 +43,7 @@ pub(crate) fn run(args: TourArgs, context: &Context) -> Result<Exit> {
     tour.roll_back()?;
     tour.search()?;
     tour.call()?;
+    tour.lock()?;
     let backup = tour.back_up_under_load()?;
     tour.validate(&backup.name)?;
     tour.restore(&backup.name)?;
