@@ -79,10 +79,11 @@ impl<C: Clock> Queue<C> {
     pub(crate) fn change(&self, name: &str, rule: Rule) -> Result<(), RateLimitError> {
         let mut line = self.lock();
         let now = line.now;
+        let charge = line.get().next_charge();
         let limit = line.get().limits.iter_mut().find(|limit| limit.is_named(name));
         match (limit, rule) {
             (Some(limit), Rule::Quota(quota)) if limit.quota().is_some() => {
-                limit.set_quota(now, quota)?;
+                limit.set_quota(now, charge, quota)?;
             }
             (Some(limit), Rule::Slots(slots)) if limit.quota().is_none() => {
                 require(slots >= 1, "slots", "there has to be at least 1", slots)?;

@@ -107,7 +107,7 @@ impl Bucket {
         let price = self.price(cost);
         let back = self.lows.since(charge).map_or(price, |low| low.min(price));
         self.tat = self.tat.saturating_sub(back);
-        self.lows.lower_since(charge, price);
+        self.lows.lower_since(charge, back);
     }
 
     /// Nobody is left who could give anything back.
@@ -116,10 +116,13 @@ impl Bucket {
     }
 
     /// Leaves at most `tokens` in it.
-    pub(crate) fn drain_to(&mut self, now: u64, tokens: u64) {
+    pub(crate) fn drain_to(&mut self, now: u64, charge: u64, tokens: u64) {
         let taken = self.rate.burst.saturating_sub(tokens);
         // Where there are fewer already, it stays as it is.
         if taken > 0 {
+            // Had less been taken before, more would have been drained.
+            let beyond = self.tat.saturating_sub(now.saturating_add(self.price(taken)));
+            self.lows.note(charge, beyond);
             self.tat = self.tat.max(now.saturating_add(self.price(taken)));
         }
     }

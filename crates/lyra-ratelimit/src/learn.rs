@@ -33,6 +33,7 @@ impl Line {
                 self.hold(now, at_most(pause));
             }
         }
+        let charge = self.next_charge();
         let mut learnt = feedback.is_throttled();
         for observed in feedback.limits() {
             let Some(limit) = meant_by(observed, &mut self.limits) else { continue };
@@ -40,7 +41,7 @@ impl Line {
                 limit.cap(now, amount, nanos(window));
             }
             if let Some(left) = observed.remaining() {
-                limit.meter.drain_to(now, left);
+                limit.meter.drain_to(now, charge, left);
                 if left > 0 {
                     limit.release();
                 }

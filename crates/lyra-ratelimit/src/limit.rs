@@ -93,21 +93,26 @@ impl Limit {
     }
 
     #[track_caller]
-    pub(crate) fn set_quota(&mut self, now: u64, quota: Quota) -> Result<(), RateLimitError> {
+    pub(crate) fn set_quota(
+        &mut self,
+        now: u64,
+        charge: u64,
+        quota: Quota,
+    ) -> Result<(), RateLimitError> {
         let shape = quota.shape()?;
         self.quota = Some(quota);
-        self.meter.reshape(now, paced(shape, self.pace.percent()));
+        self.meter.reshape(now, charge, paced(shape, self.pace.percent()));
         Ok(())
     }
 
     /// What was taken of another, and how that treads, is so here.
-    pub(crate) fn take_after(&mut self, now: u64, other: &Self) {
+    pub(crate) fn take_after(&mut self, now: u64, charge: u64, other: &Self) {
         let Some(quota) = self.quota.filter(|_| other.quota.is_some()) else { return };
         let (meter, step) = (other.meter.clone(), self.pace);
         (self.meter, self.hold) = (meter, other.hold);
         self.pace = other.pace.with_steps_of(&step);
         if let Ok(shape) = quota.shape() {
-            self.meter.reshape(now, paced(shape, self.pace.percent()));
+            self.meter.reshape(now, charge, paced(shape, self.pace.percent()));
         }
     }
 
@@ -163,7 +168,7 @@ impl Limit {
 
     fn keep_pace(&mut self, now: u64) {
         if let Some(Ok(shape)) = self.quota.map(Quota::shape) {
-            self.meter.reshape(now, paced(shape, self.pace.percent()));
+            self.meter.reshape(now, 0, paced(shape, self.pace.percent()));
         }
     }
 }

@@ -167,6 +167,11 @@ impl Line {
         };
         waiter.look = now;
         let (costs, deadline, expected) = (waiter.costs, waiter.deadline, waiter.expected);
+        // While it was silent, its limits may have become too small for it.
+        if let Err(refusal) = self.fits(&costs) {
+            self.leave(now, ticket);
+            return Turn::Refused(refusal);
+        }
         self.pass_silent(now);
         let (ready, sure) = self.ready_at(now, &costs);
         let is_first = self.first() == Some(ticket);
@@ -232,6 +237,12 @@ impl Line {
         }
         self.reckoned = None;
         self.call_first(now);
+    }
+
+    /// A number for a charge that is about to be made.
+    pub(crate) fn next_charge(&mut self) -> u64 {
+        self.charges += 1;
+        self.charges
     }
 
     /// The charge that was just made.

@@ -105,9 +105,9 @@ impl Meter {
     }
 
     /// Leaves at most `left` of it.
-    pub(crate) fn drain_to(&mut self, now: u64, left: u64) {
+    pub(crate) fn drain_to(&mut self, now: u64, charge: u64, left: u64) {
         match self {
-            Self::Bucket(bucket) => bucket.drain_to(now, left),
+            Self::Bucket(bucket) => bucket.drain_to(now, charge, left),
             Self::Window(window) => {
                 let surplus = window.available(now).saturating_sub(left);
                 window.charge(now, surplus);
@@ -129,7 +129,7 @@ impl Meter {
     }
 
     /// Another quota; what was taken stays taken.
-    pub(crate) fn reshape(&mut self, now: u64, shape: Shape) {
+    pub(crate) fn reshape(&mut self, now: u64, charge: u64, shape: Shape) {
         match (&mut *self, shape) {
             (Self::Bucket(bucket), Shape::Bucket(rate)) => bucket.set_rate(now, rate),
             (Self::Window(kept), Shape::Window { most, window }) => kept.set(most, window),
@@ -138,7 +138,9 @@ impl Meter {
             (old, shape) => {
                 let taken = old.taken(now);
                 *self = Self::new(shape);
-                self.charge(now, 0, taken);
+                // What was reserved before does not come back: nobody knows
+                // how much of it would still be taken.
+                self.charge(now, charge, taken);
             }
         }
     }
@@ -155,13 +157,13 @@ mod tests {
     fn what_was_taken_stays_taken_when_the_kind_changes() {
         let mut meter = Meter::new(Quota::per_minute(10).shape().unwrap());
         meter.charge(0, 1, 4);
-        meter.reshape(0, Quota::per_minute(10).strict().shape().unwrap());
+        meter.reshape(0, 2, Quota::per_minute(10).strict().shape().unwrap());
         assert_eq!(meter.available(0), 6);
-        meter.reshape(0, Quota::per_minute(5).shape().unwrap());
+        meter.reshape(0, 2, Quota::per_minute(5).shape().unwrap());
         assert_eq!(meter.available(0), 1);
         meter.overdraw(0, 1, 11, u64::MAX);
         for quota in [Quota::per_minute(5).strict(), Quota::per_minute(5)] {
-            meter.reshape(0, quota.shape().unwrap());
+            meter.reshape(0, 2, quota.shape().unwrap());
             assert_eq!(meter.taken(0), 15, "what is owed is owed under {quota}");
         }
     }

@@ -1,7 +1,7 @@
 //! What every limiter is inside: a gate and a line that share one state, a
 //! clock, and the lock that makes them one.
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -213,8 +213,9 @@ impl<C: Clock> Queue<C> {
     pub(crate) fn set_quota(&self, quota: Quota) -> Result<(), RateLimitError> {
         let mut line = self.lock();
         let now = line.now;
+        let charge = line.get().next_charge();
         if let Some(limit) = line.get().limits.first_mut() {
-            limit.set_quota(now, quota)?;
+            limit.set_quota(now, charge, quota)?;
         }
         line.get().changed(now);
         Ok(())
@@ -291,32 +292,54 @@ impl<C: Clock> Locked<'_, C> {
     }
 }
 
-impl<C: Clock> Drop for Locked<'_, C> {
-    fn drop(&mut self) {
-        let Some(mut line) = self.line.take() else { return };
+impl<C: Clock> Locked<'_, C> {
+    /// Unlocks, and gives those who are to be called: for one who holds other
+    /// locks, since a waker may do anything, also come back here.
+    pub(crate) fn unlock(mut self) -> Calls {
+        self.open()
+    }
+
+    fn open(&mut self) -> Calls {
+        let Some(mut line) = self.line.take() else { return Calls::default() };
         if let [limit] = line.limits.as_slice()
             && let Meter::Bucket(bucket) = &limit.meter
         {
             self.queue.gate.put_back(self.now, bucket, !line.is_plain());
         }
         let (wakes, spent) = line.take_wakes();
-        drop(line);
-        // A waker may do anything, also come back here, and so may its drop.
-        drop(spent);
-        wake_all(wakes);
+        Calls { wakes, spent: spent }
     }
 }
 
-/// Wakes all of them, also where one of them panics; the first panic is passed
-/// on when all are awake.
-fn wake_all(wakes: Vec<Wake>) {
-    let mut panicked = None;
-    for wake in wakes {
-        let woken = catch_unwind(AssertUnwindSafe(|| wake.wake()));
-        panicked = panicked.or(woken.err());
+impl<C: Clock> Drop for Locked<'_, C> {
+    fn drop(&mut self) {
+        drop(self.open());
     }
-    if let Some(panic) = panicked.filter(|_| !thread::panicking()) {
-        resume_unwind(panic);
+}
+
+/// Those who are called when this is dropped, and wakers that go with it.
+#[derive(Default)]
+pub(crate) struct Calls {
+    wakes: Vec<Wake>,
+    #[allow(dead_code, reason = "to be dropped is what they are here for")]
+    spent: Vec<Wake>,
+}
+
+impl Calls {
+    pub(crate) fn and(&mut self, mut others: Self) {
+        self.wakes.append(&mut others.wakes);
+        self.spent.append(&mut others.spent);
+    }
+}
+
+impl Drop for Calls {
+    fn drop(&mut self) {
+        for wake in self.wakes.drain(..) {
+            // The panic of a waker has been told by the panic hook. Passed on,
+            // it would keep others asleep, and cost one who was just granted
+            // what it was granted.
+            let _ = catch_unwind(AssertUnwindSafe(|| wake.wake()));
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::feedback::Feedback;
 use crate::limit_set::LimitSet;
 use crate::limits::Limits;
 use crate::permit::Permit;
-use crate::queue::Queue;
+use crate::queue::{Calls, Queue};
 use crate::status::Status;
 use crate::waiter::{Costs, Keeps, USUAL};
 use strangers::Strangers;
@@ -95,7 +95,9 @@ impl<C: Clock + Clone> ServiceLimits<C> {
     /// as by [`LimitSet::set_quota`]. It has to keep their names and kinds. A
     /// service that was called before it was registered keeps what it took of
     /// limits of the same name (an unknown one has `requests`), who waits for
-    /// it, and the handles to it.
+    /// it, and the handles to it; except where its default limits are not all
+    /// among the new ones, or someone waits and there are slots now: then those
+    /// who wait and the handles stay with the default.
     ///
     /// # Errors
     ///
@@ -112,17 +114,22 @@ impl<C: Clock + Clone> ServiceLimits<C> {
         limits.check()?;
         check_name(service)?;
         let Services { registered, strangers, settings } = &*self.0;
+        let mut calls = Calls::default();
         // Nobody becomes a stranger meanwhile, and so slips through between.
         let mut strangers = strangers.lock();
-        let queue = registered.insert(service, &limits, || {
+        let (queue, was_known) = registered.insert(service, || {
             let line = limits.line(settings.care)?;
             let new = |line| Arc::new(settings.queue(line, service));
-            Ok(match strangers.remove(service) {
-                Some(known) => known.become_registered(line, new),
-                None => new(line),
-            })
+            let Some(known) = strangers.remove(service) else { return Ok(new(line)) };
+            let (queue, called) = known.become_registered(line, new);
+            calls.and(called);
+            Ok(queue)
         })?;
         drop(strangers);
+        drop(calls);
+        if was_known {
+            queue.change_all(&limits)?;
+        }
         Ok(LimitSet::of(queue))
     }
 

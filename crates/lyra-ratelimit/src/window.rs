@@ -31,6 +31,9 @@ impl Window {
 
     /// When `cost` fits into the window, if nothing else is granted before.
     pub(crate) fn ready_at(&self, now: u64, cost: u64) -> u64 {
+        if cost > self.most {
+            return u64::MAX; // never
+        }
         let mut used = self.used;
         let mut ready = now;
         for (at, count) in &self.grants {

@@ -183,7 +183,7 @@ fn a_waker_that_panics_leaves_nobody_asleep() {
     let changed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         limiter.set_quota(Quota::new(1, LONG * 24))
     }));
-    assert!(changed.is_err(), "the panic is passed on");
+    assert!(changed.is_ok(), "the panic stays with the waker");
     let calls: Vec<_> = wakers.iter().map(|waker| waker.0.load(Ordering::Relaxed)).collect();
     assert_eq!(calls, [1, 2, 2], "all three were told that it will be too late");
     let mut context = Context::from_waker(Waker::noop());
@@ -261,7 +261,7 @@ fn a_waker_that_panics_breaks_nothing() {
     let changed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         limiter.set_quota(Quota::per_hour(2))
     }));
-    assert!(changed.is_err());
+    assert!(changed.is_ok());
     drop(wait);
     assert_eq!(limiter.status().waiting, 0);
     assert_eq!(limiter.quota(), Quota::per_hour(2));

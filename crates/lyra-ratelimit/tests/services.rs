@@ -109,15 +109,81 @@ fn what_a_stranger_was_told_counts_when_it_is_registered() {
 }
 
 #[test]
-fn a_stranger_with_permits_out_is_replaced_and_what_it_took_counts() {
+fn a_permit_of_a_stranger_gives_back_to_the_registered_service() {
     let (services, _) = services(10);
     let permit = services.enter_blocking("a", &[("requests", 2)], Duration::ZERO).unwrap();
     let limits =
         Limits::new().with("calls", Quota::per_minute(3)).with("requests", Quota::per_minute(5));
     services.register("a", limits).unwrap();
+    let left = || {
+        let limits = services.status()["a"].limits.clone();
+        let of = |name| limits.iter().find(|l| l.name.as_deref() == Some(name)).unwrap().available;
+        (of("calls"), of("requests"))
+    };
+    assert_eq!(left(), (3, 3));
     permit.cancel();
-    let left: Vec<_> = services.status()["a"].limits.iter().map(|l| l.available).collect();
-    assert_eq!(left, [3, 3]);
+    assert_eq!(left(), (3, 5));
+}
+
+#[test]
+fn a_handle_of_a_stranger_is_the_registered_service_also_with_permits_out() {
+    let (services, clock) = services(10);
+    let handle = services.handle("a").unwrap();
+    let _permit = handle.try_enter(&[]).unwrap();
+    services.register("a", Quota::every(Duration::from_secs(1))).unwrap();
+    let mut granted = 0;
+    for _ in 0..10 {
+        clock.advance(Duration::from_secs(1));
+        granted += u32::from(handle.try_acquire().is_ok());
+        granted += u32::from(services.try_acquire("a").is_ok());
+    }
+    assert_eq!(granted, 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_who_waits_for_a_stranger_is_given_no_slot_that_is_not_there() {
+    let services = ServiceLimits::builder()
+        .with_default(Quota::every(Duration::from_secs(1)))
+        .with_clock(TokioClock::new())
+        .build()
+        .unwrap();
+    services.try_acquire("a").unwrap();
+    let waiting = tokio::spawn({
+        let services = services.clone();
+        async move { services.enter("a", &[], MINUTE).await }
+    });
+    tokio::task::yield_now().await;
+    let limits = Limits::from(Quota::per_minute(600)).with_slots("conn", 1);
+    services.register("a", limits).unwrap();
+    let early = waiting.await.unwrap().unwrap();
+    let permit = services.enter("a", &[], MINUTE).await.unwrap();
+    drop(early);
+    assert!(
+        services.enter("a", &[], Duration::from_secs(5)).await.is_err(),
+        "one slot, one permit"
+    );
+    drop(permit);
+    services.enter("a", &[], MINUTE).await.unwrap().cancel();
+}
+
+#[test]
+fn whoever_is_called_when_a_service_is_registered_may_come_back() {
+    struct Nosy(ServiceLimits);
+    impl std::task::Wake for Nosy {
+        fn wake(self: std::sync::Arc<Self>) {
+            self.0.try_acquire("someone else").unwrap();
+        }
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let _entered = runtime.enter();
+    let services = ServiceLimits::builder().with_default(Quota::per_hour(1)).build().unwrap();
+    services.try_acquire("a").unwrap();
+    let mut wait = Box::pin(services.acquire("a", MINUTE * 120));
+    let waker = std::task::Waker::from(std::sync::Arc::new(Nosy(services.clone())));
+    assert!(wait.as_mut().poll(&mut std::task::Context::from_waker(&waker)).is_pending());
+    services.register("a", Quota::per_hour(10)).unwrap();
+    services.register("a", Quota::per_hour(20)).unwrap();
+    assert_eq!(services.status()["someone else"].granted, 1);
 }
 
 #[test]

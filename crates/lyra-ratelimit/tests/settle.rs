@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use lyra_ratelimit::{ManualClock, Quota, RateLimiter, TokioClock};
+use lyra_ratelimit::{Feedback, ManualClock, Quota, RateLimiter, TokioClock};
 
 #[test]
 fn what_was_not_used_is_there_again() {
@@ -74,6 +74,45 @@ fn in_a_busy_bucket_all_that_was_not_used_comes_back_however_late() {
     }
     slot.settle(1);
     assert_eq!(limiter.available(), 4);
+}
+
+#[test]
+fn what_ran_over_takes_nothing_from_what_others_give_back() {
+    let clock = ManualClock::new();
+    let quota = Quota::every(Duration::from_secs(1)).with_burst(10);
+    let limiter = RateLimiter::builder(quota).with_clock(clock.clone()).build().unwrap();
+    let old = limiter.reserve_n(10).unwrap();
+    clock.advance(Duration::from_secs(10));
+    let (two, three) = (limiter.reserve_n(2).unwrap(), limiter.reserve_n(3).unwrap());
+    let mut left = vec![limiter.available()];
+    for reservation in [old, two, three] {
+        drop(reservation);
+        left.push(limiter.available());
+    }
+    assert_eq!(left, [5, 5, 7, 10]);
+}
+
+#[test]
+fn what_the_service_has_left_is_not_topped_up_by_what_comes_back() {
+    let limiter = RateLimiter::per_minute(100).with_clock(ManualClock::new()).build().unwrap();
+    let slot = limiter.reserve_n(50).unwrap();
+    let left = [("x-ratelimit-remaining", "10")];
+    limiter.learn(&Feedback::from_headers(200, left, std::time::SystemTime::now()));
+    slot.settle(20);
+    assert_eq!(limiter.available(), 10);
+}
+
+#[test]
+fn what_was_reserved_under_another_kind_of_quota_does_not_come_on_top() {
+    let clock = ManualClock::new();
+    let quota = Quota::per_minute(10);
+    let limiter = RateLimiter::builder(quota.strict()).with_clock(clock.clone()).build().unwrap();
+    let early = limiter.reserve_n(5).unwrap();
+    clock.advance(Duration::from_secs(61));
+    limiter.try_acquire_n(5).unwrap();
+    limiter.set_quota(quota).unwrap();
+    drop(early);
+    assert_eq!(limiter.available(), 5);
 }
 
 #[test]

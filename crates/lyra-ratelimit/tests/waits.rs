@@ -225,6 +225,43 @@ async fn a_slot_that_a_silent_one_does_not_take_goes_to_the_next() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_silent_one_that_has_become_too_large_is_told_so_when_it_looks() {
+    for quota in [Quota::per_second(10), Quota::per_second(10).strict()] {
+        let limiter = limiter(quota);
+        limiter.try_acquire_n(10).unwrap();
+        let mut silent = Box::pin(limiter.acquire_n(10, LONG));
+        assert!(poll_once(&mut silent).is_none());
+        tokio::time::sleep(Duration::from_secs(5)).await; // tidy: sleep - the clock is paused
+        limiter.acquire(LONG).await.unwrap(); // passes it
+        let smaller = Quota::per_second(5);
+        limiter.set_quota(if quota.is_strict() { smaller.strict() } else { smaller }).unwrap();
+        let error = silent.await.unwrap_err();
+        assert!(matches!(error, RateLimitError::TooLarge { cost: 10, most: 5, .. }), "{error:?}");
+        limiter.acquire(Duration::from_secs(2)).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_silent_ones_hold_up_a_slot_for_no_longer_than_one() {
+    for silent in [3, 4, 9, 200] {
+        let limits = Limits::new().with_slots("connections", 1);
+        let set = LimitSet::builder(limits).with_clock(TokioClock::new()).build().unwrap();
+        let permit = set.try_enter(&[]).unwrap();
+        let mut futures: Vec<_> = (0..silent).map(|_| Box::pin(set.enter(&[], LONG))).collect();
+        assert!(futures.iter_mut().all(|future| poll_once(future).is_none()));
+        let live = tokio::spawn({
+            let set = set.clone();
+            async move { set.enter(&[], LONG).await.map(drop) }
+        });
+        tokio::time::sleep(Duration::from_secs(60)).await; // tidy: sleep - the clock is paused
+        let start = Instant::now();
+        drop(permit);
+        live.await.unwrap().unwrap();
+        assert!(start.elapsed() <= Duration::from_secs(1), "{silent}: {:?}", start.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn silent_ones_hold_up_nobody_when_the_first_leaves() {
     let limiter = limiter(Quota::per_second(1).with_burst(20));
     limiter.try_acquire_n(20).unwrap();
@@ -321,7 +358,7 @@ async fn a_slot_that_does_not_come_free_ends_in_a_timeout() {
 #[test]
 fn threads_and_tasks_stand_in_one_line() {
     // In real time: a thread cannot be paused. The order is what counts.
-    let limiter = RateLimiter::per_second(200).with_burst(1).build().unwrap();
+    let limiter = RateLimiter::per_second(50).with_burst(1).build().unwrap();
     limiter.try_acquire().unwrap();
     let order = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
@@ -341,9 +378,9 @@ fn threads_and_tasks_stand_in_one_line() {
         }
     });
     let order = order.into_inner().unwrap();
-    // Two that are granted within microseconds may write in another order.
-    let swapped = order.windows(2).filter(|pair| pair[0] > pair[1]).count();
-    assert_eq!(swapped, 0, "{order:?}");
+    // One that is slow to write after its grant may come after the next.
+    let is_close = |(place, index): (usize, &usize)| place.abs_diff(*index) <= 1;
+    assert!(order.iter().enumerate().all(is_close), "{order:?}");
 }
 
 fn runtime() -> tokio::runtime::Runtime {

@@ -136,9 +136,12 @@ impl<C: Clock + 'static> Engine for InProcess<C> {
     async fn set_quota(&self, limit: usize, quota: Quota) -> Result<(), EngineError> {
         let mut locked = self.queue.lock();
         let now = locked.now;
+        let charge = locked.get().next_charge();
         let limit = locked.get().limits.get_mut(limit);
         let limit = limit.ok_or_else(|| EngineError::permanent("there is no such limit"))?;
-        limit.set_quota(now, quota).map_err(|error| EngineError::permanent(error.to_string()))
+        limit
+            .set_quota(now, charge, quota)
+            .map_err(|error| EngineError::permanent(error.to_string()))
     }
 
     async fn learn(&self, feedback: &Feedback) -> Result<(), EngineError> {

@@ -25,8 +25,15 @@ impl Line {
         self.call(now, if slots { 4 } else { 1 });
     }
 
-    fn call(&mut self, now: u64, count: usize) {
-        for waiter in self.queue.values_mut().take(count) {
+    fn call(&mut self, now: u64, mut count: usize) {
+        for waiter in self.queue.values_mut() {
+            if count == 0 {
+                break;
+            }
+            // Who should have looked a while ago is silent, and calls nobody.
+            if waiter.look.saturating_add(GRACE) > now {
+                count -= 1;
+            }
             // One who was called before, and has not answered, is not given
             // more time by this.
             if let Some(wake) = waiter.wake.take() {

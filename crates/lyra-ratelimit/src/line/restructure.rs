@@ -3,48 +3,43 @@
 
 use super::Line;
 use crate::limit::Limit;
-use crate::waiter::Costs;
 
 impl Line {
-    /// Whether it can get other limits: nobody holds anything that says by its
-    /// place in the list of limits what it would give back.
-    pub(crate) fn can_be_restructured(&self) -> bool {
-        self.outstanding == 0 && !self.limits.iter().any(Limit::is_slots)
+    /// Whether it can get these limits. Costs and permits are told by the
+    /// places of the limits, so those that it has have to be among them; and
+    /// one who waits without a permit must not be given a slot.
+    pub(crate) fn can_become(&self, limits: &[Limit]) -> bool {
+        let stays = |old: &Limit| {
+            !old.is_slots() && limits.iter().any(|new| new.name == old.name && !new.is_slots())
+        };
+        let nobody = self.queue.is_empty() && self.silent.is_empty();
+        self.limits.iter().all(stays) && (nobody || !limits.iter().any(Limit::is_slots))
     }
 
-    /// Puts `limits` in the place of those that it has. One of the same name
-    /// keeps what was taken, and how it treads; who waits, waits for what it
-    /// asked for, one of each other rate, and no slot.
-    pub(crate) fn restructure(&mut self, now: u64, limits: Vec<Limit>) {
-        let old = std::mem::replace(&mut self.limits, limits);
-        for limit in &mut self.limits {
-            if let Some(old) = old.iter().find(|old| old.name == limit.name) {
-                limit.take_after(now, old);
-            }
+    /// Gets these limits. Those that it has keep their places, what was taken,
+    /// and how they tread; who waits, is charged one of each new one.
+    pub(crate) fn become_those(&mut self, now: u64, mut limits: Vec<Limit>) {
+        let charge = self.next_charge();
+        for (place, old) in self.limits.iter().enumerate() {
+            let Some(new) = limits.iter().position(|new| new.name == old.name) else { continue };
+            limits[new].take_after(now, charge, old);
+            let new = limits.remove(new);
+            limits.insert(place, new);
         }
-        let place = |limit: &Limit| old.iter().position(|old| old.name == limit.name);
-        for waiter in self.queue.values_mut().chain(self.silent.values_mut()) {
-            let mut costs = Costs::default();
-            for (cost, limit) in costs.iter_mut().zip(&self.limits) {
-                *cost = match place(limit) {
-                    Some(place) => waiter.costs[place],
-                    None => u64::from(!limit.is_slots()),
-                };
-            }
-            waiter.costs = costs;
-        }
+        self.limits = limits;
         self.changed(now);
     }
 
-    /// Takes at once what is taken in another line, of rates of the same name.
+    /// Takes over from another what is taken of limits of the same name, and
+    /// what the service asked for.
     pub(crate) fn take_over(&mut self, now: u64, other: &Self) {
-        let mut taken = Costs::default();
-        for (taken, limit) in taken.iter_mut().zip(&self.limits) {
-            let theirs = other.limits.iter().find(|theirs| theirs.name == limit.name);
-            if let Some(theirs) = theirs.filter(|_| !limit.is_slots()) {
-                *taken = theirs.meter.taken(now);
+        let charge = self.next_charge();
+        self.hold = other.hold;
+        for limit in &mut self.limits {
+            if let Some(old) = other.limits.iter().find(|old| old.name == limit.name) {
+                limit.take_after(now, charge, old);
             }
         }
-        self.overdraw(now, &taken);
+        self.changed(now);
     }
 }

@@ -51,18 +51,16 @@ impl<C: Clock> Table<C> {
         self.slots.iter().filter_map(|slot| Some(Arc::clone(&slot.get()?.queue)))
     }
 
-    /// Adds a service, or gives a known one these limits.
+    /// Adds a service, or finds it; and whether it was known.
     #[track_caller]
     pub(super) fn insert(
         &self,
         name: &str,
-        limits: &Limits,
         make: impl FnOnce() -> Result<Arc<Queue<C>>, RateLimitError>,
-    ) -> Result<Arc<Queue<C>>, RateLimitError> {
+    ) -> Result<(Arc<Queue<C>>, bool), RateLimitError> {
         let mut count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(queue) = self.find(name) {
-            queue.change_all(limits)?;
-            return Ok(Arc::clone(queue));
+            return Ok((Arc::clone(queue), true));
         }
         require(*count < MOST, "services", "512 can be registered", *count)?;
         let queue = make()?;
@@ -75,14 +73,14 @@ impl<C: Clock> Table<C> {
             index = (index + 1) % SLOTS;
         }
         *count += 1;
-        Ok(queue)
+        Ok((queue, false))
     }
 }
 
 impl<C: Clock> Queue<C> {
     /// Gives each limit the rule of the same name.
     #[track_caller]
-    fn change_all(&self, limits: &Limits) -> Result<(), RateLimitError> {
+    pub(super) fn change_all(&self, limits: &Limits) -> Result<(), RateLimitError> {
         let mut line = self.lock();
         let kinds = |rule: Rule| matches!(rule, Rule::Slots(_));
         let theirs: Vec<_> = limits.rules().map(|(name, rule)| (&**name, kinds(rule))).collect();
@@ -93,7 +91,8 @@ impl<C: Clock> Queue<C> {
             .map(|limit| (limit.name.as_deref().unwrap_or_default(), limit.is_slots()))
             .collect();
         let reason = "a known service keeps the names and kinds of its limits";
-        require(ours == theirs, "limits", reason, &theirs)?;
+        let same = ours.len() == theirs.len() && ours.iter().all(|limit| theirs.contains(limit));
+        require(same, "limits", reason, &theirs)?;
         drop(line);
         // They were checked before, so that it is all of them or none.
         limits.rules().try_for_each(|(name, rule)| self.change(name, rule))
