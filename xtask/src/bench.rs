@@ -12,7 +12,7 @@ use crate::run::Call;
 use crate::workspace::Workspace;
 
 /// What is measured so far: the modules that `tests/peers/src/main.rs` lists.
-const AREAS: [&str; 2] = ["retry", "ratelimit"];
+const AREAS: [&str; 3] = ["retry", "ratelimit", "sync"];
 
 /// No member of this workspace, so a call names it.
 pub(crate) const MANIFEST: &str = "tests/peers/Cargo.toml";
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn what_is_not_known_is_named() {
         for (words, piece) in [
-            (&["retries"][..], "no area `retries`, but retry, ratelimit"),
+            (&["retries"][..], "no area `retries`, but retry, ratelimit, sync"),
             (&["retry", "ratelimit"], "one area, or all"),
             (&["--chek"], "no flag `--chek`"),
             (&["--json"], "wants a file"),

@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn what_is_not_known_is_named() {
         for (line, piece) in [
-            ("retries", "`retries`; there are retry, ratelimit"),
+            ("retries", "`retries`; there are retry, ratelimit, sync"),
             ("--chek", "`--chek`"),
             ("retry ratelimit", "one area at a time"),
             ("--json", "wants a file"),

@@ -22,6 +22,7 @@ mod versions;
 pub(crate) use at_once::at_once;
 pub(crate) use order::inversions;
 pub(crate) use rounds::{Group, Plan, measure};
-pub(crate) use row::{Figure, Row, figure_rows};
+pub(crate) use row::{Figure, Row, figure_rows, wait_rows};
+pub(crate) use statistics::{highest, median, percentile};
 pub(crate) use table::{markdown_table, plain_table};
 pub(crate) use versions::Versions;

@@ -11,6 +11,7 @@ mod harness;
 mod ratelimit;
 mod results;
 mod retry;
+mod sync;
 
 use std::process::ExitCode;
 
@@ -25,9 +26,10 @@ struct Area {
 }
 
 /// `cargo xtask bench` knows the same names; a test of xtask compares them.
-const AREAS: [Area; 2] = [
+const AREAS: [Area; 3] = [
     Area { name: "retry", peers: &retry::PEERS, measure: retry::measure },
     Area { name: "ratelimit", peers: &ratelimit::PEERS, measure: ratelimit::measure },
+    Area { name: "sync", peers: &sync::PEERS, measure: sync::measure },
 ];
 
 fn main() -> ExitCode {

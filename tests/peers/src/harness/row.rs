@@ -71,9 +71,26 @@ pub(crate) fn figure_rows(
     }
 }
 
+/// Waits of one case as rows, in milliseconds: unlike a count, a time that
+/// somebody waited has a ratio.
+pub(crate) fn wait_rows(area: &'static str, case: &str, waits: &[Figure]) -> Vec<Row> {
+    let rows = figure_rows(area, case, "ms", waits).into_iter();
+    let ratio = |row: &Row| Some(row.ours? / row.theirs?);
+    rows.map(|row| Row { ratio: ratio(&row), ..row }).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wait_has_a_ratio_where_a_count_has_none() {
+        let figure = |name, is_ours, value| Figure { name, is_ours, value };
+        let both = [figure("ours", true, 1.0), figure("a", false, 4.0)];
+        assert_eq!(wait_rows("area", "case", &both)[0].ratio, Some(0.25));
+        assert_eq!(figure_rows("area", "case", "tokens", &both)[0].ratio, None);
+        assert_eq!(wait_rows("area", "case", &both[1..])[0].ratio, None);
+    }
 
     #[test]
     fn what_was_not_measured_is_null() {

@@ -11,7 +11,7 @@ pub(super) fn typical(rounds: &[f64]) -> f64 {
 
 /// The value below which a share of `quantile` lies, between its two
 /// neighbours in proportion.
-fn percentile(values: &[f64], quantile: f64) -> f64 {
+pub(crate) fn percentile(values: &[f64], quantile: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
@@ -19,6 +19,16 @@ fn percentile(values: &[f64], quantile: f64) -> f64 {
     let below = sorted[place.floor() as usize];
     let above = sorted[place.ceil() as usize];
     below + (above - below) * place.fract()
+}
+
+/// What half of the values are below.
+pub(crate) fn median(values: &[f64]) -> f64 {
+    percentile(values, 0.5)
+}
+
+/// The greatest of them.
+pub(crate) fn highest(values: &[f64]) -> f64 {
+    percentile(values, 1.0)
 }
 
 /// The ratio of two cases over all rounds, with the least and the greatest
