@@ -307,7 +307,7 @@ impl<C: Clock> Locked<'_, C> {
             self.queue.gate.put_back(self.now, bucket, !line.is_plain());
         }
         let (wakes, spent) = line.take_wakes();
-        Calls { wakes, spent: spent }
+        Calls { wakes, spent }
     }
 }
 
