@@ -49,6 +49,19 @@ async fn a_creation_that_hangs_ends_by_its_own_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn maintenance_without_a_pause_ends_though_nothing_can_be_made() {
+    let world = World::new();
+    let pool = builder(&world)
+        .with_min_idle(2)
+        .with_longest_pause(std::time::Duration::ZERO)
+        .build()
+        .unwrap();
+    world.then_create([Act::Fail, Act::Fail, Act::Fail, Act::Fail]);
+    pool.maintain_once().await;
+    assert_eq!(pool.status().counts.create_failed, 2, "as often as it lacks one");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_creation_that_panics_loses_no_place() {
     let world = World::new();
     let pool = builder(&world).with_max_size(1).build().unwrap();

@@ -78,9 +78,11 @@ impl<M: Manager> Shared<M> {
         }
     }
 
-    /// Creates what lacks of the fewest that should be idle.
+    /// Creates what lacks of the fewest that should be idle. What fails is
+    /// tried again in the next round, so that this one ends, also where there
+    /// is no pause after a failure.
     async fn fill_up(self: &Arc<Self>) {
-        loop {
+        for _ in 0..self.settings.min_idle {
             let now = Instant::now();
             let making = {
                 let mut state = self.lock();
