@@ -3,7 +3,7 @@
 //! Read it from here: a request is parsed, the workspace is loaded, the steps
 //! of [`steps::STEPS`] run in their order, and the first that fails ends the
 //! run with its remedy. Each step is a module below `steps`, each rule of
-//! `tidy` a module below `tidy`. [`soak`] and [`bench`] stand beside them: long
+//! `tidy` a module below `tidy`. [`soak`] and [`mod@bench`] stand beside them: long
 //! runs and measurements are no part of the gate.
 #![forbid(unsafe_code)]
 #![allow(

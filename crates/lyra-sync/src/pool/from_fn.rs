@@ -98,7 +98,7 @@ where
 impl<T: Send + 'static> ResourcePool<FnManager<T>> {
     /// A pool of what a closure makes at once and without fail.
     ///
-    /// All else is as [the builder](ResourcePoolBuilder)'s defaults say; with
+    /// All else is as [the builder](crate::ResourcePoolBuilder)'s defaults say; with
     /// [`FnManager::new`] it takes settings.
     ///
     /// # Panics
