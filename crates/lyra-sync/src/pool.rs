@@ -118,6 +118,10 @@ impl<M: Manager> ResourcePool<M> {
     /// [`NoRuntime`](PoolError::NoRuntime) if it has to wait outside of a
     /// tokio runtime.
     ///
+    /// # Panics
+    ///
+    /// If it has to wait in a tokio runtime that was made without its timer.
+    ///
     /// # Cancel safety
     ///
     /// Dropped at any moment, it leaves the line, and what it was given goes
@@ -142,6 +146,9 @@ impl<M: Manager> ResourcePool<M> {
                     Ok(item) => return Ok(self.guard(item)),
                     Err(refused) => self.0.refused(refused, &mut deadline, location)?,
                 }
+                // Where all that is made is refused at once, the other tasks
+                // have their turns all the same.
+                tokio::task::consume_budget().await;
             }
         }
     }
@@ -170,9 +177,11 @@ impl<M: Manager> ResourcePool<M> {
     /// came back.
     ///
     /// From the first poll on, whoever waits gets [`Closed`](PoolError::Closed),
-    /// and so does whoever acquires. What is idle is destroyed, and what comes
-    /// back or is still being created, when it comes. To close it twice waits
-    /// again.
+    /// and so does whoever acquires; a waiter that was handed a resource just
+    /// before gets that. What is idle is destroyed, in this call and outside of
+    /// its timeout, as [`destroy`](Manager::destroy) cannot be interrupted;
+    /// what comes back or is still being created, when it comes. To close it
+    /// twice waits again.
     ///
     /// # Errors
     ///
@@ -180,6 +189,10 @@ impl<M: Manager> ResourcePool<M> {
     /// a resource; it will be cleaned up all the same, if it ever comes back.
     /// [`NoRuntime`](PoolError::NoRuntime) if it has to wait outside of a
     /// tokio runtime.
+    ///
+    /// # Panics
+    ///
+    /// As [`acquire`](Self::acquire).
     ///
     /// # Cancel safety
     ///

@@ -1,6 +1,9 @@
 //! How to call those who wait: tasks and threads alike.
 
+use std::any::Any;
 use std::collections::VecDeque;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 use std::thread::Thread;
 
@@ -12,11 +15,13 @@ pub(crate) enum Wake {
 }
 
 impl Wake {
-    fn wake(self) {
-        match self {
+    /// Runs code of others, as to drop one does: under no lock. A panic in it
+    /// is no matter of whoever calls, and keeps nobody else from being called.
+    pub(crate) fn call(self) {
+        quietly(|| match self {
             Self::Task(waker) => waker.wake(),
             Self::Thread(thread) => thread.unpark(),
-        }
+        });
     }
 
     /// Whether both call the same one.
@@ -29,32 +34,46 @@ impl Wake {
     }
 }
 
-/// Those who are called when this is dropped. To wake runs code of others, so
-/// it is dropped where no lock is held.
+/// Those who are called when this is dropped, and calls that are only to be
+/// dropped. Both run code of others, so this is dropped where no lock is held.
 #[derive(Debug, Default)]
 #[must_use = "dropped, it calls: not under a lock"]
-pub(crate) struct Wakes(VecDeque<Wake>);
+pub(crate) struct Wakes {
+    calls: VecDeque<Wake>,
+    stale: Option<Wake>,
+}
 
 impl Wakes {
-    pub(crate) fn add(&mut self, wake: Option<Wake>) {
-        self.0.extend(wake);
+    pub(crate) fn add(&mut self, wake: impl IntoIterator<Item = Wake>) {
+        self.calls.extend(wake);
+    }
+
+    /// Nobody is called with it any more.
+    pub(crate) fn discard(&mut self, wake: Option<Wake>) {
+        debug_assert!(self.stale.is_none(), "one waiter leaves at a time");
+        self.stale = wake;
     }
 }
 
 impl Drop for Wakes {
     fn drop(&mut self) {
-        /// Goes on where a waker panicked: the others are called all the same.
-        struct Rest<'a>(&'a mut VecDeque<Wake>);
-        impl Drop for Rest<'_> {
-            fn drop(&mut self) {
-                while let Some(wake) = self.0.pop_front() {
-                    wake.wake();
-                }
-            }
-        }
-        let rest = Rest(&mut self.0);
-        while let Some(wake) = rest.0.pop_front() {
-            wake.wake();
-        }
+        mem::take(&mut self.calls).into_iter().for_each(Wake::call);
+        let stale = self.stale.take();
+        quietly(|| drop(stale));
+    }
+}
+
+/// Runs what may panic, and goes on.
+fn quietly(run: impl FnOnce()) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
+        bury(panic);
+    }
+}
+
+/// Drops what a panic carried, which may panic in turn; what that one carries
+/// is left alone.
+pub(crate) fn bury(panic: Box<dyn Any + Send>) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+        mem::forget(panic);
     }
 }

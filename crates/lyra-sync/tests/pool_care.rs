@@ -144,6 +144,36 @@ async fn who_holds_for_long_is_reported_once_with_the_place() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_is_handed_one_and_does_not_look_is_reported_as_well() {
+    let world = World::new();
+    let reports = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&reports);
+    let pool = builder(&world)
+        .with_max_size(1)
+        .with_leak_threshold(secs(60))
+        .on_long_held(move |held| seen.lock().unwrap().push(held.clone()))
+        .build()
+        .unwrap();
+    let first = pool.acquire(LONG).await.unwrap();
+    advance(secs(60)).await;
+    pool.maintain_once().await;
+    let mut second = Box::pin(pool.acquire(LONG));
+    let line = line!() - 1;
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(second.as_mut().poll(&mut context).is_pending());
+    drop(first);
+    pool.maintain_once().await;
+    assert_eq!(reports.lock().unwrap().len(), 1, "the time of the one before is not its own");
+    advance(secs(60)).await;
+    pool.maintain_once().await;
+    pool.maintain_once().await;
+    let told = reports.lock().unwrap().clone();
+    assert_eq!(told.len(), 2, "each is told once");
+    let holder = told[1].holder.clone().unwrap();
+    assert_eq!((holder.location().line(), told[1].held_for), (line, Some(secs(60))));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_waiter_that_is_served_is_the_holder() {
     let world = World::new();
     let pool = builder(&world).with_max_size(1).build().unwrap();
@@ -153,7 +183,8 @@ async fn a_waiter_that_is_served_is_the_holder() {
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     assert!(second.as_mut().poll(&mut context).is_pending());
     drop(first);
-    assert_eq!(pool.status().held[0].holder, None, "it has not looked yet");
+    let holder = pool.status().held[0].holder.clone().expect("before it has looked, too");
+    assert_eq!(holder.location().line(), line);
     let second = second.await.unwrap();
     let holder = pool.status().held[0].holder.clone().unwrap();
     assert_eq!(holder.location().line(), line);

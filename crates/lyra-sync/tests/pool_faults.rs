@@ -8,6 +8,7 @@ use std::error::Error;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
 
 use lyra_errors::{Classify, Recovery};
 use lyra_sync::{Manager, PoolError, PoolGuard, ResourceFate, ResourcePool, ResourcePoolBuilder};
@@ -303,23 +304,82 @@ async fn a_panic_under_a_guard_gives_the_resource_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_waker_that_panics_breaks_nothing() {
-    struct Bad;
-    impl std::task::Wake for Bad {
-        fn wake(self: Arc<Self>) {
+async fn what_a_panic_carries_may_panic_in_turn() {
+    struct Worse;
+    impl Drop for Worse {
+        fn drop(&mut self) {
             panic!("as a test wants it");
         }
     }
+    struct Careless;
+    impl Manager for Careless {
+        type Resource = ();
+        type Error = io::Error;
+        async fn create(&self) -> io::Result<()> {
+            Ok(())
+        }
+        async fn recycle(&self, (): &mut ()) -> io::Result<()> {
+            std::panic::panic_any(Worse)
+        }
+        fn destroy(&self, (): ()) {
+            std::panic::panic_any(Worse)
+        }
+    }
+    let pool = ResourcePool::builder(Careless).with_max_size(1).build().unwrap();
+    for panics in [0, 2] {
+        drop(pool.acquire(secs(1)).await.unwrap());
+        assert_eq!((pool.status().size, pool.status().counts.panics), (1, panics));
+    }
+}
+
+#[test]
+fn a_creation_that_cannot_begin_is_no_failure() {
     let world = World::new();
     let pool = builder(&world).with_max_size(1).build().unwrap();
-    let held = PoolGuard::into_owned(pool.acquire(LONG).await.unwrap());
+    world.then_create([Act::Hang]);
     let mut wait = Box::pin(pool.acquire(LONG));
-    let waker = std::task::Waker::from(Arc::new(Bad));
-    assert!(wait.as_mut().poll(&mut std::task::Context::from_waker(&waker)).is_pending());
-    let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(held)));
-    assert!(dropped.is_err());
-    drop(wait);
-    assert_eq!(pool.try_acquire().unwrap().id, 0);
+    let polled = wait.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(matches!(polled, Poll::Ready(Err(PoolError::NoRuntime { .. }))));
+    let status = pool.status();
+    assert_eq!((status.size, status.waiting, status.failures_in_a_row), (0, 0, 0));
+    assert_eq!(status.counts.create_failed, 0);
+    drop(pool.acquire_blocking(std::time::Duration::ZERO).expect("nothing pauses"));
+}
+
+#[tokio::test]
+async fn resources_that_expire_at_once_leave_the_other_tasks_their_turns() {
+    let world = World::new();
+    let lifetime = std::time::Duration::from_nanos(1);
+    let pool = builder(&world).with_max_lifetime(lifetime).build().unwrap();
+    let mut tasks = JoinSet::new();
+    let other = pool.clone();
+    tasks.spawn(async move { drop(other.acquire(LONG).await) });
+    let ended = tokio::time::timeout(secs(60), settle()).await;
+    assert!(ended.is_ok(), "it yields");
+    tasks.abort_all();
+    assert!(tasks.join_next().await.unwrap().is_err(), "none was young enough");
+    for blocking in [false, true] {
+        let error = match blocking {
+            true => pool.acquire_blocking(std::time::Duration::ZERO).unwrap_err(),
+            false => pool.acquire(std::time::Duration::ZERO).await.unwrap_err(),
+        };
+        assert!(matches!(error, PoolError::Timeout { .. }), "{error}");
+    }
+}
+
+#[test]
+fn in_a_runtime_that_shuts_down_nothing_is_begun_again_and_again() {
+    let world = World::new();
+    let pool = builder(&world).with_longest_pause(std::time::Duration::ZERO).build().unwrap();
+    world.then_create([Act::Hang; 100]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let handle = runtime.handle().clone();
+    runtime.shutdown_background();
+    let _entered = handle.enter();
+    let mut wait = Box::pin(pool.acquire(LONG));
+    let polled = wait.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(polled.is_pending());
+    assert_eq!(pool.status().counts.create_failed, 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
-use lyra_sync::{PoolError, ResourcePool};
+use lyra_sync::{PoolError, PoolGuard, ResourcePool};
 use pool_support::{Act, LONG, Resource, SHORT, Scripted, World, ms, secs, settle};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -184,7 +184,7 @@ async fn what_comes_back_first_goes_to_whoever_waits_longest() {
 async fn a_timeout_of_zero_takes_what_is_there_or_made_at_once() {
     let world = World::new();
     let pool = pool(&world, 1);
-    let guard: lyra_sync::PoolGuard<'_, Scripted> = pool.acquire(Duration::ZERO).await.unwrap();
+    let guard: PoolGuard<'_, Scripted> = pool.acquire(Duration::ZERO).await.unwrap();
     let resource: &Resource = &guard;
     assert_eq!(resource.id, 0);
     let start = Instant::now();
@@ -192,6 +192,23 @@ async fn a_timeout_of_zero_takes_what_is_there_or_made_at_once() {
     drop(guard);
     assert!(pool.acquire(Duration::ZERO).await.is_ok());
     assert_eq!(start.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test]
+async fn without_time_to_wait_one_that_is_unsound_makes_room_for_another() {
+    let world = World::new();
+    let pool = pool(&world, 2);
+    for id in [1, 2] {
+        let both = (pool.acquire(LONG).await.unwrap(), pool.acquire(LONG).await.unwrap());
+        drop(both);
+        world.then_check([Act::Fail, Act::Fail]);
+        let guard = match id {
+            1 => pool.acquire(Duration::ZERO).await.unwrap(),
+            _ => pool.acquire_blocking(Duration::ZERO).unwrap(),
+        };
+        assert_eq!((guard.id, pool.status().size), (2 * id + (id - 1), 1));
+        PoolGuard::mark_broken(&mut { guard });
+    }
 }
 
 #[tokio::test(start_paused = true)]

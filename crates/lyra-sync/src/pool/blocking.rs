@@ -1,6 +1,7 @@
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
+use super::deadline::allows_another;
 use super::manager::BlockingManager;
 use super::{Outcome, ResourcePool};
 
@@ -21,6 +22,7 @@ impl<M: BlockingManager> ResourcePool<M> {
         let location = Location::caller();
         let mut ticket = None;
         let mut started = None;
+        let mut refused = 0;
         loop {
             let item = match self.0.take(&mut ticket, location) {
                 Some(item) => item,
@@ -34,7 +36,9 @@ impl<M: BlockingManager> ResourcePool<M> {
                 return Ok(self.guard(item));
             }
             let started = *started.get_or_insert_with(Instant::now);
-            if started.elapsed() >= timeout {
+            refused += 1;
+            let (is_over, max_size) = (started.elapsed() >= timeout, self.0.settings.max_size);
+            if !allows_another(timeout, is_over, refused, max_size) {
                 self.0.lock().counts.timed_out += 1;
                 return Err(self.0.timed_out(started.elapsed(), location));
             }

@@ -1,6 +1,5 @@
 //! The look at a resource that was used before, as it is handed out.
 
-use std::any::Any;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
@@ -78,7 +77,7 @@ impl<M: Manager> Shared<M> {
             let mut is_sound = poll_fn(|context| {
                 match catch_unwind(AssertUnwindSafe(|| recycle.as_mut().poll(context))) {
                     Ok(polled) => polled.map(|done| done.is_ok()),
-                    Err(panic) => self.unsound_by(&*panic),
+                    Err(panic) => self.unsound_by(panic),
                 }
             });
             // Nearly always it is done at once; only else is there a clock to
@@ -126,7 +125,7 @@ impl<M: Manager> Shared<M> {
         location: Location,
     ) -> Result<(), PoolError<M::Error>> {
         match refused {
-            Refused::Unsound if !deadline.is_over() => Ok(()),
+            Refused::Unsound if deadline.allows_another(self.settings.max_size) => Ok(()),
             Refused::Unsound | Refused::TimeIsUp => {
                 let waited = deadline.started().elapsed();
                 self.lock().counts.timed_out += 1;
@@ -137,7 +136,7 @@ impl<M: Manager> Shared<M> {
     }
 
     #[cold]
-    fn unsound_by(&self, panic: &(dyn Any + Send)) -> Poll<bool> {
+    fn unsound_by(&self, panic: Box<dyn std::any::Any + Send>) -> Poll<bool> {
         self.panicked(panic);
         Poll::Ready(false)
     }

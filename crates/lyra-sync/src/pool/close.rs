@@ -13,7 +13,7 @@ use super::error::PoolError;
 use super::manager::Manager;
 use super::settings::LONGEST;
 use super::shared::Shared;
-use super::state::Wake;
+use crate::wake::Wake;
 
 impl<M: Manager> Shared<M> {
     pub(crate) async fn close(
@@ -23,7 +23,8 @@ impl<M: Manager> Shared<M> {
     ) -> Result<(), PoolError<M::Error>> {
         self.close_now();
         let started = time::Instant::now();
-        if self.is_drained(|| None) {
+        let drainer = Drainer::new(self);
+        if drainer.is_done(None) {
             return Ok(());
         }
         if timeout.is_zero() {
@@ -32,12 +33,11 @@ impl<M: Manager> Shared<M> {
         if Handle::try_current().is_err() {
             return Err(self.no_runtime(location));
         }
-        let drained = poll_fn(|context| {
-            match self.is_drained(|| Some(Wake::Task(context.waker().clone()))) {
+        let drained =
+            poll_fn(|context| match drainer.is_done(Some(Wake::Task(context.waker().clone()))) {
                 true => Poll::Ready(()),
                 false => Poll::Pending,
-            }
-        });
+            });
         match time::timeout(timeout.min(LONGEST), drained).await {
             Ok(()) => Ok(()),
             Err(_) => Err(self.not_returned(started.elapsed(), location)),
@@ -51,8 +51,9 @@ impl<M: Manager> Shared<M> {
     ) -> Result<(), PoolError<M::Error>> {
         self.close_now();
         let started = Instant::now();
+        let drainer = Drainer::new(self);
         loop {
-            if self.is_drained(|| Some(Wake::Thread(thread::current()))) {
+            if drainer.is_done(Some(Wake::Thread(thread::current()))) {
                 return Ok(());
             }
             let left = timeout.saturating_sub(started.elapsed());
@@ -62,15 +63,30 @@ impl<M: Manager> Shared<M> {
             thread::park_timeout(left);
         }
     }
+}
 
-    /// Whether nothing is out any more; else the caller is woken when
-    /// something comes back.
-    fn is_drained(&self, wake: impl FnOnce() -> Option<Wake>) -> bool {
-        let mut state = self.lock();
-        let is_drained = state.size() == 0;
-        if !is_drained {
-            state.drainers.extend(wake());
-        }
-        is_drained
+/// Someone who waits for the pool to be empty; dropped, nobody calls it.
+struct Drainer<'a, M: Manager> {
+    shared: &'a Shared<M>,
+    number: u64,
+}
+
+impl<'a, M: Manager> Drainer<'a, M> {
+    fn new(shared: &'a Shared<M>) -> Self {
+        Self { shared, number: shared.lock().enter_drainers() }
+    }
+
+    /// Whether nothing is out any more; else it is called when something comes
+    /// back.
+    fn is_done(&self, mut wake: Option<Wake>) -> bool {
+        // What is left of the calls is dropped when the lock is free.
+        self.shared.lock().is_drained(self.number, &mut wake)
+    }
+}
+
+impl<M: Manager> Drop for Drainer<'_, M> {
+    fn drop(&mut self) {
+        let stale = self.shared.lock().leave_drainers(self.number);
+        drop(stale);
     }
 }

@@ -14,7 +14,7 @@ use tokio::time::{self, Instant};
 use super::item::Body;
 use super::manager::{BlockingManager, Manager};
 use super::shared::Shared;
-use super::state::{Making, Wake};
+use super::state::Making;
 
 /// Why a resource was not made.
 #[derive(Debug)]
@@ -53,7 +53,10 @@ impl<M: Manager> Creation<M> {
         match attempt.as_mut().poll(context) {
             Poll::Ready(made) => self.finish(made),
             Poll::Pending => {
-                let handle = Handle::try_current().map_err(|_| NoRuntime)?;
+                let Ok(handle) = Handle::try_current() else {
+                    self.withdraw();
+                    return Err(NoRuntime);
+                };
                 handle.spawn(self.go_on(attempt));
             }
         }
@@ -100,9 +103,17 @@ impl<M: Manager> Creation<M> {
                 (wakes, failure.map(Err))
             }
         };
-        wakes.into_iter().for_each(Wake::wake);
+        drop(wakes);
         if let Some(Ok(item)) = unwanted {
             shared.settle((None, Some(item)));
+        }
+    }
+
+    fn withdraw(mut self) {
+        if let Some(making) = self.making.take() {
+            // Bound first: the lock is free again before anybody is woken.
+            let wakes = self.shared.lock().withdrawn(making);
+            drop(wakes);
         }
     }
 }
@@ -120,7 +131,7 @@ impl<M: Manager> Drop for Creation<M> {
     fn drop(&mut self) {
         if let Some(making) = self.making.take() {
             let wakes = self.shared.lock().abandoned(making, Instant::now());
-            wakes.into_iter().for_each(Wake::wake);
+            drop(wakes);
         }
     }
 }
@@ -155,7 +166,7 @@ fn attempt<M: Manager>(shared: Arc<Shared<M>>) -> Attempt<M> {
         let mut create = pin!(async { shared.manager.create().await });
         poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| create.as_mut().poll(context))) {
             Ok(polled) => polled.map_err(Failure::Error),
-            Err(panic) => Poll::Ready(Err(Failure::Panicked(shared.panicked(&*panic)))),
+            Err(panic) => Poll::Ready(Err(Failure::Panicked(shared.panicked(panic)))),
         })
         .await
     })

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::item::{Body, Item};
 use super::manager::Manager;
 use super::shared::Shared;
-use super::state::Wake;
 
 /// A resource of a [`ResourcePool`](crate::ResourcePool), for as long as this
 /// lives; then it goes back.
@@ -80,7 +79,7 @@ impl<'a, M: Manager> PoolGuard<'a, M> {
             state.counts.detached += 1;
             state.vacate(slot)
         };
-        wakes.into_iter().for_each(Wake::wake);
+        drop(wakes);
         resource
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use lyra_errors::Location;
+use parking_lot::MutexGuard;
 use tokio::time::Instant;
 
 use super::creation::Failure;
@@ -15,8 +16,7 @@ use crate::holder::Holder;
 
 impl<M: Manager> Shared<M> {
     pub(crate) fn status(&self) -> PoolStatus {
-        let now = Instant::now();
-        let state = self.lock();
+        let (now, state) = self.look();
         PoolStatus {
             name: self.name.clone(),
             max_size: self.settings.max_size,
@@ -38,8 +38,7 @@ impl<M: Manager> Shared<M> {
     /// those alone who were not reported yet, and notes that they are.
     pub(crate) fn long_held(&self, mark: bool) -> Vec<HeldResource> {
         let Some(threshold) = self.settings.leak_threshold else { return Vec::new() };
-        let now = Instant::now();
-        let mut state = self.lock();
+        let (now, mut state) = self.look();
         let mut held = held::<M>(&state, now);
         held.retain(|held| held.held_for >= Some(threshold));
         if mark {
@@ -51,8 +50,7 @@ impl<M: Manager> Shared<M> {
 
     /// What did not come back until now.
     pub(crate) fn not_returned(&self, waited: Duration, location: Location) -> PoolError<M::Error> {
-        let now = Instant::now();
-        let state = self.lock();
+        let (now, state) = self.look();
         let (held, creating) = (held::<M>(&state, now), state.creating());
         PoolError::NotReturned { name: self.name.clone(), waited, held, creating, location }
     }
@@ -97,6 +95,16 @@ impl<M: Manager> Shared<M> {
             }
             Failure::Panicked(message) => PoolError::CreatePanicked { name, message, location },
         }
+    }
+
+    /// The time, and the state at that time.
+    fn look(&self) -> (Instant, MutexGuard<'_, PoolState<M>>) {
+        let now = Instant::now();
+        let mut state = self.lock();
+        if self.settings.leak_threshold.is_some() {
+            state.note_unseen(now);
+        }
+        (now, state)
     }
 
     fn usage(&self) -> (PoolUsage, Option<Holder>) {

@@ -15,8 +15,9 @@ use super::item::{Body, Item};
 use super::manager::Manager;
 use super::settings::Settings;
 use super::slot::Note;
-use super::state::{State, Wake};
+use super::state::State;
 use crate::name::Name;
+use crate::wake::{Wake, bury};
 
 pub(crate) type PoolState<M> = State<Item<M>, Failure<<M as Manager>::Error>>;
 
@@ -94,7 +95,7 @@ impl<M: Manager> Shared<M> {
     #[inline]
     pub(crate) fn settle(&self, (wake, item): (Option<Wake>, Option<Item<M>>)) {
         if let Some(wake) = wake {
-            wake.wake();
+            wake.call();
         }
         if let Some(item) = item {
             self.end(item, Ending::Unwanted);
@@ -134,7 +135,7 @@ impl<M: Manager> Shared<M> {
             state.counts.expired += u64::from(ending == Ending::Expired);
             state.vacate(slot)
         };
-        wakes.into_iter().for_each(Wake::wake);
+        drop(wakes);
     }
 
     /// What a hook says; one that panics wants it destroyed.
@@ -144,22 +145,23 @@ impl<M: Manager> Shared<M> {
 
     /// Runs a user's code that may panic.
     pub(crate) fn guarded<T>(&self, run: impl FnOnce() -> T) -> Result<T, String> {
-        catch_unwind(AssertUnwindSafe(run)).map_err(|panic| self.panicked(&*panic))
+        catch_unwind(AssertUnwindSafe(run)).map_err(|panic| self.panicked(panic))
     }
 
     /// Counts a panic; what it said.
-    pub(crate) fn panicked(&self, panic: &(dyn Any + Send)) -> String {
+    pub(crate) fn panicked(&self, panic: Box<dyn Any + Send>) -> String {
         self.lock().counts.panics += 1;
         let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-        text.or_else(|| panic.downcast_ref::<String>().cloned())
-            .unwrap_or_else(|| "something that is not text".to_owned())
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        bury(panic);
+        text.unwrap_or_else(|| "something that is not text".to_owned())
     }
 
     /// Gives out nothing from now on, and destroys what is idle.
     pub(crate) fn close_now(&self) {
         let (wakes, idle) = self.lock().close();
         self.closing.notify_waiters();
-        wakes.into_iter().for_each(Wake::wake);
+        drop(wakes);
         for item in idle {
             self.end(item, Ending::Unwanted);
         }

@@ -1,5 +1,6 @@
 use tokio::time::Instant;
 
+use super::state::Waiter;
 use crate::holder::{Holder, HolderNote};
 
 /// A place for one resource: there are never more of them than the pool's
@@ -41,8 +42,19 @@ impl Slot {
         self.phase = Phase::InUse;
         self.serial = serial;
         self.since = note.since;
+        self.is_reported = false;
         if let Some(location) = note.location {
             self.note.set(location);
+        }
+    }
+
+    /// From now on it is this waiter's, who has not looked yet.
+    pub(crate) fn hand_to(&mut self, waiter: &Waiter) {
+        self.enter(Phase::InUse);
+        self.serial = waiter.ticket;
+        self.is_reported = false;
+        if let Some(location) = waiter.note.location {
+            self.note.set_for(waiter.thread, location);
         }
     }
 
@@ -50,7 +62,7 @@ impl Slot {
     #[inline]
     pub(crate) fn enter(&mut self, phase: Phase) {
         self.phase = phase;
-        self.is_reported = false;
+        self.since = None;
         self.note.clear();
     }
 

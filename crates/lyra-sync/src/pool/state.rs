@@ -3,16 +3,17 @@
 //! when the lock is free again.
 
 mod line;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::task::Waker;
-use std::thread::Thread;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::slot::{Note, Phase, Slot};
 use super::status::PoolCounts;
+use crate::wake::{Wake, Wakes};
 pub(crate) use line::{Turn, Waiter};
 
 /// The pause after the first failing creation; with each further one in a row
@@ -39,7 +40,7 @@ pub(crate) struct State<I, F> {
     pub(crate) last_failure: Option<String>,
     is_closed: bool,
     /// Those who wait for the closed pool to be empty.
-    pub(crate) drainers: Vec<Wake>,
+    drainers: BTreeMap<u64, Wake>,
     pub(crate) counts: PoolCounts,
 }
 
@@ -48,22 +49,6 @@ pub(crate) struct State<I, F> {
 pub(crate) enum Granted<I, F> {
     Resource(I),
     Failed(F),
-}
-
-/// How to tell a waiter that something changed.
-#[derive(Debug)]
-pub(crate) enum Wake {
-    Task(Waker),
-    Thread(Thread),
-}
-
-impl Wake {
-    pub(crate) fn wake(self) {
-        match self {
-            Self::Task(waker) => waker.wake(),
-            Self::Thread(thread) => thread.unpark(),
-        }
-    }
 }
 
 /// A resource with the slot that it stands in.
@@ -98,7 +83,7 @@ impl<I: InSlot, F> State<I, F> {
             pause_until: None,
             last_failure: None,
             is_closed: false,
-            drainers: Vec::new(),
+            drainers: BTreeMap::new(),
             counts: PoolCounts::default(),
         }
     }
@@ -107,10 +92,7 @@ impl<I: InSlot, F> State<I, F> {
     /// the caller's place if it has to stand in line.
     #[inline]
     pub(crate) fn take(&mut self, ticket: &mut Option<u64>, note: Note) -> Option<I> {
-        let serial = *ticket.get_or_insert_with(|| {
-            self.serial += 1;
-            self.serial
-        });
+        let serial = *ticket.get_or_insert_with(|| next(&mut self.serial));
         let item = self.idle.pop()?;
         self.counts.acquired += 1;
         self.slots[item.slot()].hold(serial, note);
@@ -137,21 +119,21 @@ impl<I: InSlot, F> State<I, F> {
         let Some(mut waiter) = self.line.pop_front() else {
             return (None, Some(item));
         };
-        let slot = &mut self.slots[item.slot()];
-        slot.enter(Phase::InUse);
-        slot.serial = waiter.ticket;
+        self.slots[item.slot()].hand_to(&waiter);
         self.granted.insert(waiter.ticket, Granted::Resource(item));
         (waiter.wake.take(), None)
     }
 
     /// A resource is gone, and its place is free.
-    pub(crate) fn vacate(&mut self, slot: usize) -> Vec<Wake> {
+    pub(crate) fn vacate(&mut self, slot: usize) -> Wakes {
         self.slots[slot].enter(Phase::Vacant);
         self.vacant.push(slot);
-        match self.is_closed {
-            true => std::mem::take(&mut self.drainers),
-            false => self.call_next().into_iter().collect(),
+        let mut wakes = Wakes::default();
+        wakes.add(self.call_next());
+        if self.is_closed {
+            wakes.add(std::mem::take(&mut self.drainers).into_values());
         }
+        wakes
     }
 
     /// A place to make a resource in, if there is one and makes sense now.
@@ -171,12 +153,14 @@ impl<I: InSlot, F> State<I, F> {
     }
 
     /// A resource was made; it goes to whoever waits longest.
-    pub(crate) fn made(&mut self, making: Making, item: I) -> (Vec<Wake>, Option<I>) {
+    pub(crate) fn made(&mut self, making: Making, item: I) -> (Wakes, Option<I>) {
         self.end_of(making);
         self.counts.created += 1;
         (self.failures, self.pause_until) = (0, None);
         let (wake, item) = self.put(item);
-        (wake.into_iter().chain(self.call_next()).collect(), item)
+        let mut wakes = Wakes::default();
+        wakes.add(wake.into_iter().chain(self.call_next()));
+        (wakes, item)
     }
 
     /// It was not made: whoever asked for it is told. Gives the failure out
@@ -186,28 +170,29 @@ impl<I: InSlot, F> State<I, F> {
         making: Making,
         failure: F,
         now: Instant,
-    ) -> (Vec<Wake>, Option<F>) {
+    ) -> (Wakes, Option<F>) {
         let asker = self.end_of(making);
         self.counts.create_failed += 1;
         self.pause(making, now);
-        let mut failure = Some(failure);
-        let mut wakes = Vec::new();
-        if let Some(mut waiter) = asker.and_then(|index| self.line.remove(index))
-            && let Some(failure) = failure.take()
-        {
-            self.granted.insert(waiter.ticket, Granted::Failed(failure));
-            wakes.extend(waiter.wake.take());
-        }
-        wakes.extend(self.vacate(making.slot));
-        (wakes, failure)
+        let asker = asker.and_then(|index| self.line.remove(index));
+        let mut wakes = self.vacate(making.slot);
+        let Some(waiter) = asker else { return (wakes, Some(failure)) };
+        self.granted.insert(waiter.ticket, Granted::Failed(failure));
+        wakes.add(waiter.wake);
+        (wakes, None)
     }
 
     /// Whoever made it went away in the middle, with its runtime for instance.
     /// Who asked for it is one of those who may try again, after a pause.
-    pub(crate) fn abandoned(&mut self, making: Making, now: Instant) -> Vec<Wake> {
-        self.end_of(making);
+    pub(crate) fn abandoned(&mut self, making: Making, now: Instant) -> Wakes {
         self.counts.create_failed += 1;
         self.pause(making, now);
+        self.withdrawn(making)
+    }
+
+    /// It could not even begin, which says nothing about what is made.
+    pub(crate) fn withdrawn(&mut self, making: Making) -> Wakes {
+        self.end_of(making);
         self.vacate(making.slot)
     }
 
@@ -231,11 +216,32 @@ impl<I: InSlot, F> State<I, F> {
     }
 
     /// Nobody gets anything from now on. Gives out what is idle, to destroy.
-    pub(crate) fn close(&mut self) -> (Vec<Wake>, Vec<I>) {
+    /// Who was handed one and has not looked yet keeps it.
+    pub(crate) fn close(&mut self) -> (Wakes, Vec<I>) {
         self.is_closed = true;
-        let mut wakes: Vec<_> = self.line.drain(..).filter_map(|waiter| waiter.wake).collect();
-        wakes.append(&mut self.drainers);
+        let mut wakes = Wakes::default();
+        wakes.add(self.line.drain(..).filter_map(|waiter| waiter.wake));
         (wakes, std::mem::take(&mut self.idle))
+    }
+
+    /// Someone waits for the closed pool to be empty.
+    pub(crate) fn enter_drainers(&mut self) -> u64 {
+        next(&mut self.serial)
+    }
+
+    /// Whether it is empty; else that one is called once something came back.
+    /// What is left of its calls is in `wake` then, to be dropped.
+    pub(crate) fn is_drained(&mut self, drainer: u64, wake: &mut Option<Wake>) -> bool {
+        let is_drained = self.size() == 0;
+        if !is_drained && let Some(new) = wake.take() {
+            *wake = self.drainers.insert(drainer, new);
+        }
+        is_drained
+    }
+
+    /// It waits no longer.
+    pub(crate) fn leave_drainers(&mut self, drainer: u64) -> Option<Wake> {
+        self.drainers.remove(&drainer)
     }
 
     /// Takes those idle resources out that `is_wanted` says, the coldest
@@ -278,8 +284,20 @@ impl<I: InSlot, F> State<I, F> {
         self.pause_until.is_some_and(|until| now < until)
     }
 
+    /// Counts the time of those, too, who were handed one and have not looked.
+    pub(crate) fn note_unseen(&mut self, now: Instant) {
+        for slot in self.slots.iter_mut().filter(|slot| slot.phase == Phase::InUse) {
+            slot.since.get_or_insert(now);
+        }
+    }
+
     /// Who holds one for the longest time.
     pub(crate) fn longest_held(&self) -> Option<&Slot> {
         self.slots.iter().filter(|slot| slot.phase == Phase::InUse).min_by_key(|slot| slot.serial)
     }
+}
+
+fn next(serial: &mut u64) -> u64 {
+    *serial += 1;
+    *serial
 }

@@ -70,11 +70,13 @@ pub struct PoolCounts {
 pub struct HeldResource {
     /// The resource's place in the pool, from zero.
     pub slot: usize,
-    /// Who acquired it, and where. Not known without tracking, and for one
-    /// that was handed to a waiter which has not looked yet.
+    /// Who acquired it, and where. Not known without
+    /// [tracking](crate::ResourcePoolBuilder::without_tracking).
     pub holder: Option<Holder>,
     /// For how long, if the pool has a
-    /// [leak threshold](crate::ResourcePoolBuilder::with_leak_threshold).
+    /// [leak threshold](crate::ResourcePoolBuilder::with_leak_threshold). For
+    /// a waiter that was handed it and has not looked yet, since the first
+    /// status or maintenance thereafter.
     pub held_for: Option<Duration>,
 }
 

@@ -2,6 +2,7 @@
 //! line says, and sleep until it is worth to look again.
 
 use std::future::poll_fn;
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -18,7 +19,8 @@ use super::error::PoolError;
 use super::item::Item;
 use super::manager::{BlockingManager, Manager};
 use super::shared::Shared;
-use super::state::{Granted, Turn, Wake};
+use super::state::{Granted, Turn};
+use crate::wake::Wake;
 
 type Outcome<M> = Result<Item<M>, PoolError<<M as Manager>::Error>>;
 
@@ -63,9 +65,10 @@ impl<M: Manager> Shared<M> {
         let mut sleep = None;
         let mut time_is_up = false;
         poll_fn(|context| {
+            let mut is_second = false;
             loop {
                 let now = Instant::now();
-                match place.look(now, time_is_up, || Wake::Task(context.waker().clone())) {
+                match place.look(now, time_is_up, Wake::Task(context.waker().clone())) {
                     Step::Done(outcome) => return Poll::Ready(outcome),
                     Step::TimedOut => {
                         let waited = now.saturating_duration_since(started);
@@ -74,6 +77,12 @@ impl<M: Manager> Shared<M> {
                     Step::Make(creation) => {
                         if creation.start(context).is_err() {
                             return Poll::Ready(Err(self.no_runtime(location)));
+                        }
+                        // What ends at once without a word, as in a runtime
+                        // that shuts down, is not begun again and again here.
+                        if mem::replace(&mut is_second, true) {
+                            context.waker().wake_by_ref();
+                            return Poll::Pending;
                         }
                     }
                     // It has looked at least once: without time to wait, too,
@@ -123,7 +132,7 @@ impl<M: BlockingManager> Shared<M> {
         let mut time_is_up = false;
         loop {
             let now = Instant::now();
-            match place.look(now, time_is_up, || Wake::Thread(thread::current())) {
+            match place.look(now, time_is_up, Wake::Thread(thread::current())) {
                 Step::Done(outcome) => return outcome,
                 Step::TimedOut => return Err(self.timed_out(started.elapsed(), location)),
                 Step::Make(creation) => {
@@ -141,9 +150,10 @@ impl<M: BlockingManager> Shared<M> {
 }
 
 impl<M: Manager> Place<'_, M> {
-    fn look(&self, now: Instant, time_is_up: bool, wake: impl FnOnce() -> Wake) -> Step<M> {
+    fn look(&self, now: Instant, time_is_up: bool, wake: Wake) -> Step<M> {
         let note = self.shared.note(self.location);
-        let turn = self.shared.lock().turn(self.ticket, note, now, time_is_up, wake);
+        let mut wake = Some(wake);
+        let turn = self.shared.lock().turn(self.ticket, note, now, time_is_up, &mut wake);
         match turn {
             Turn::Take(item) => Step::Done(Ok(item)),
             Turn::Failed(failure) => {
@@ -154,7 +164,7 @@ impl<M: Manager> Place<'_, M> {
             Turn::Make(making, next) => {
                 let creation = Creation::new(self.shared, making);
                 if let Some(next) = next {
-                    next.wake();
+                    next.call();
                 }
                 Step::Make(creation)
             }
@@ -165,10 +175,8 @@ impl<M: Manager> Place<'_, M> {
 
 impl<M: Manager> Drop for Place<'_, M> {
     fn drop(&mut self) {
-        let (wake, granted) = self.shared.lock().leave(self.ticket);
-        if let Some(wake) = wake {
-            wake.wake();
-        }
+        let (wakes, granted) = self.shared.lock().leave(self.ticket);
+        drop(wakes);
         if let Some(Granted::Resource(item)) = granted {
             self.shared.put(item);
         }

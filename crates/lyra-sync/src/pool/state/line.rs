@@ -2,8 +2,10 @@
 
 use tokio::time::Instant;
 
-use super::{Granted, InSlot, Making, State, Wake};
+use super::{Granted, InSlot, Making, State};
+use crate::holder::this_thread;
 use crate::pool::slot::Note;
+use crate::wake::{Wake, Wakes};
 
 /// Someone who stands in line.
 #[derive(Debug)]
@@ -12,6 +14,9 @@ pub(crate) struct Waiter {
     /// A resource is being made because this one asked for it.
     pub(crate) is_making: bool,
     pub(crate) wake: Option<Wake>,
+    /// Who it is, for whoever asks after the holder of what it is handed.
+    pub(crate) thread: u64,
+    pub(crate) note: Note,
 }
 
 /// What a waiter does next.
@@ -35,20 +40,23 @@ impl<I: InSlot, F> State<I, F> {
         let item = self.take(&mut Some(ticket), note);
         if item.is_none() && !self.is_closed() {
             let index = self.line.partition_point(|waiter| waiter.ticket < ticket);
-            self.line.insert(index, Waiter { ticket, is_making: false, wake: None });
+            let thread = this_thread();
+            let waiter = Waiter { ticket, is_making: false, wake: None, thread, note };
+            self.line.insert(index, waiter);
         }
         item
     }
 
     /// What the waiter does now. It is not left with an answer that it did not
-    /// hear: until it is served it stays in line.
+    /// hear: until it is served it stays in line. What is left in `wake` is to
+    /// be dropped when the lock is free.
     pub(crate) fn turn(
         &mut self,
         ticket: u64,
         note: Note,
         now: Instant,
         time_is_up: bool,
-        wake: impl FnOnce() -> Wake,
+        wake: &mut Option<Wake>,
     ) -> Turn<I, F> {
         match self.granted.remove(&ticket) {
             Some(Granted::Resource(item)) => {
@@ -74,20 +82,22 @@ impl<I: InSlot, F> State<I, F> {
             }
             again_at = self.pause_until;
         }
-        self.line[index].wake = Some(wake());
+        std::mem::swap(&mut self.line[index].wake, wake);
         Turn::Wait(again_at)
     }
 
     /// Goes out of the line. Gives out what it was given and did not take.
-    pub(crate) fn leave(&mut self, ticket: u64) -> (Option<Wake>, Option<Granted<I, F>>) {
+    pub(crate) fn leave(&mut self, ticket: u64) -> (Wakes, Option<Granted<I, F>>) {
+        let mut wakes = Wakes::default();
         if let Some(granted) = self.granted.remove(&ticket) {
-            return (None, Some(granted));
+            return (wakes, Some(granted));
         }
         if let Some(index) = self.place_of(ticket) {
-            self.line.remove(index);
+            wakes.discard(self.line.remove(index).and_then(|waiter| waiter.wake));
         }
         // It may have been the one that was called to make the next.
-        (self.call_next(), None)
+        wakes.add(self.call_next());
+        (wakes, None)
     }
 
     /// Calls one who can make a resource for the line, if that makes sense.
