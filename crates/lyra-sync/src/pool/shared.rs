@@ -32,14 +32,16 @@ pub(crate) struct Shared<M: Manager> {
     pub(crate) closing: Notify,
 }
 
-/// Why a resource is destroyed, as far as it is counted.
+/// Why a resource is destroyed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// Its user, a hook or the end of the pool wants it so.
+    /// Its user or a hook wants it so.
     Unwanted,
     /// It did not pass its check.
     Unsound,
     Expired,
+    /// The pool was closed.
+    Closed,
 }
 
 impl<M: Manager> Shared<M> {
@@ -79,9 +81,9 @@ impl<M: Manager> Shared<M> {
     /// Takes back what was in use.
     #[inline]
     pub(crate) fn release(&self, mut item: Item<M>) {
-        match item.is_broken || !self.is_kept(&mut item) {
-            true => self.end(item, Ending::Unwanted),
-            false => self.put(item),
+        match self.ending_of(&mut item) {
+            Some(ending) => self.end(item, ending),
+            None => self.put(item),
         }
     }
 
@@ -98,27 +100,30 @@ impl<M: Manager> Shared<M> {
             wake.call();
         }
         if let Some(item) = item {
-            self.end(item, Ending::Unwanted);
+            self.end(item, Ending::Closed);
         }
     }
 
-    /// What the clock and the hook say of a resource that comes back.
+    /// Why a resource that comes back does not stay, if its user, the hook or
+    /// the clock says so.
     #[inline]
-    fn is_kept(&self, item: &mut Item<M>) -> bool {
+    fn ending_of(&self, item: &mut Item<M>) -> Option<Ending> {
+        if item.is_broken {
+            return Some(Ending::Unwanted);
+        }
         if let Some(hook) = &self.hooks.after_release
             && self.ask(|| hook(&mut item.resource)) == ResourceFate::Destroy
         {
-            return false;
+            return Some(Ending::Unwanted);
         }
         if let Some(now) = self.settings.clock() {
             item.idle_since = None;
             if item.is_expired(now, &self.settings) {
-                self.lock().counts.expired += 1;
-                return false;
+                return Some(Ending::Expired);
             }
             item.idle_since = Some(now);
         }
-        true
+        None
     }
 
     /// Destroys a resource; then its place is free.
@@ -163,7 +168,7 @@ impl<M: Manager> Shared<M> {
         self.closing.notify_waiters();
         drop(wakes);
         for item in idle {
-            self.end(item, Ending::Unwanted);
+            self.end(item, Ending::Closed);
         }
     }
 }
