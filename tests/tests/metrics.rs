@@ -8,8 +8,11 @@ use std::path::{Path, PathBuf};
 use lyra_errors::Metric;
 
 /// The crates with their tables.
-const CRATES: [(&str, &[Metric]); 2] =
-    [("lyra-ratelimit", lyra_ratelimit::METRICS), ("lyra-retry", lyra_retry::METRICS)];
+const CRATES: [(&str, &[Metric]); 3] = [
+    ("lyra-ratelimit", lyra_ratelimit::METRICS),
+    ("lyra-retry", lyra_retry::METRICS),
+    ("lyra-sync", lyra_sync::METRICS),
+];
 
 fn all() -> impl Iterator<Item = (&'static str, Metric)> {
     CRATES.into_iter().flat_map(|(name, table)| table.iter().map(move |metric| (name, *metric)))

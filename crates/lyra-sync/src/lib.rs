@@ -7,11 +7,15 @@ mod atomics;
 mod codes;
 mod error;
 mod holder;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod name;
 mod order;
 mod places;
 mod pool;
 mod semaphore;
+#[cfg(not(feature = "metrics"))]
+mod series;
 mod synchronized;
 mod timeout_lock;
 mod wake;
@@ -23,6 +27,8 @@ pub use async_rw_lock::{
 pub use codes::CODES;
 pub use error::SyncError;
 pub use holder::Holder;
+#[cfg(feature = "metrics")]
+pub use metrics::METRICS;
 pub use name::Name;
 #[cfg(feature = "lock-order")]
 pub use order::{LockOrderEdge, LockOrderReport, lock_order_reports, on_lock_order_report};
@@ -36,3 +42,7 @@ pub use synchronized::{
     synchronized_with, synchronized_write, synchronized_write_with,
 };
 pub use timeout_lock::{TimeoutLock, TimeoutLockGuard};
+
+// By one name for those who have something to count, on or off.
+#[cfg(feature = "metrics")]
+use metrics as series;

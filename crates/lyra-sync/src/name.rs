@@ -27,7 +27,7 @@ impl Name {
     }
 
     /// Whether it was given one.
-    #[cfg(feature = "lock-order")]
+    #[cfg(any(feature = "lock-order", feature = "metrics"))]
     pub(crate) fn is_given(&self) -> bool {
         *self != Self::UNNAMED
     }

@@ -11,6 +11,7 @@ use crate::error::SyncError;
 use crate::holder::{Holder, HolderNote};
 use crate::name::Name;
 use crate::order::{HeldMark, OrderMark};
+use crate::series;
 
 /// How long [`TimeoutLock::lock`] waits unless it is said.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -222,18 +223,22 @@ impl<T: ?Sized> TimeoutLock<T> {
         if self.is_tracked && self.note.is_this_thread() {
             return Err(self.busy(location));
         }
+        let _wait = (!timeout.is_zero()).then(|| series::wait("lock", &self.name));
         let started = Instant::now();
         // A time that the system cannot express is as good as none.
         let value = match started.checked_add(timeout) {
             Some(deadline) => self.value.try_lock_until(deadline),
             None => Some(self.value.lock()),
         };
-        value.map(|value| self.guard(value, location)).ok_or_else(|| SyncError::Timeout {
-            name: self.name.clone(),
-            waited: started.elapsed(),
-            holder: self.holder(),
-            location,
-        })
+        match value {
+            Some(value) => Ok(self.guard(value, location)),
+            None => Err(self.timed_out(started.elapsed(), location)),
+        }
+    }
+
+    fn timed_out(&self, waited: Duration, location: lyra_errors::Location) -> SyncError {
+        series::timed_out("lock", &self.name);
+        SyncError::Timeout { name: self.name.clone(), waited, holder: self.holder(), location }
     }
 
     #[cold]

@@ -14,6 +14,7 @@ use tokio::time;
 use super::access::Access;
 use super::gate::Gate;
 use crate::error::SyncError;
+use crate::series;
 use crate::wake::Wake;
 
 /// The longest wait that tokio's timer is asked for: to add it to any time
@@ -34,6 +35,7 @@ impl Gate {
         if Handle::try_current().is_err() {
             return Err(SyncError::NoRuntime { name: self.name.clone(), location });
         }
+        let _wait = series::wait("rw_lock", &self.name);
         let started = time::Instant::now();
         let mut sleep = pin!(time::sleep_until(started + timeout.min(LONGEST_WAIT)));
         let mut place = Place::take(self, access, location);
@@ -60,6 +62,7 @@ impl Gate {
         if timeout.is_zero() {
             return Err(self.timed_out(Duration::ZERO, location));
         }
+        let _wait = series::wait("rw_lock", &self.name);
         let started = Instant::now();
         let mut place = Place::take(self, access, location);
         while !place.is_in(Wake::Thread(thread::current())) {
@@ -76,6 +79,7 @@ impl Gate {
     }
 
     fn timed_out(&self, waited: Duration, location: Location) -> SyncError {
+        series::timed_out("rw_lock", &self.name);
         SyncError::Timeout { name: self.name.clone(), waited, holder: self.holder(), location }
     }
 }

@@ -5,6 +5,7 @@ use lyra_errors::Location;
 
 use crate::holder::thread_name;
 use crate::name::Name;
+use crate::series;
 
 /// The most reports that are kept; later ones only reach the handler.
 const MOST: usize = 64;
@@ -59,6 +60,7 @@ pub fn on_lock_order_report(handler: impl Fn(&LockOrderReport) + Send + Sync + '
 
 /// Keeps a report and tells the handler, under no lock of this crate.
 pub(super) fn file(report: &LockOrderReport) {
+    series::lock_order_reported();
     {
         let mut reports = REPORTS.lock().unwrap_or_else(PoisonError::into_inner);
         if reports.len() < MOST {

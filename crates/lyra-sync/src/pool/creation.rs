@@ -15,6 +15,7 @@ use super::item::Body;
 use super::manager::{BlockingManager, Manager};
 use super::shared::Shared;
 use super::state::Making;
+use crate::series;
 
 /// Why a resource was not made.
 #[derive(Debug)]
@@ -22,6 +23,17 @@ pub(crate) enum Failure<E> {
     Error(E),
     TimedOut,
     Panicked(String),
+}
+
+impl<E> Failure<E> {
+    /// As it is counted.
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Error(_) => "error",
+            Self::TimedOut => "timed_out",
+            Self::Panicked(_) => "panicked",
+        }
+    }
 }
 
 type Made<M> = Result<<M as Manager>::Resource, Failure<<M as Manager>::Error>>;
@@ -80,6 +92,7 @@ impl<M: Manager> Creation<M> {
         let Some(making) = self.making.take() else { return };
         let shared = &self.shared;
         let made = made.and_then(|resource| shared.greet(resource));
+        let failed = made.as_ref().err().map(Failure::reason);
         let (wakes, unwanted) = match made {
             Ok(resource) => {
                 let now = shared.settings.clock();
@@ -104,6 +117,10 @@ impl<M: Manager> Creation<M> {
             }
         };
         drop(wakes);
+        match failed {
+            None => series::created(&shared.name),
+            Some(reason) => series::create_failed(&shared.name, reason),
+        }
         if let Some(Ok(item)) = unwanted {
             shared.settle((None, Some(item)));
         }
@@ -132,6 +149,7 @@ impl<M: Manager> Drop for Creation<M> {
         if let Some(making) = self.making.take() {
             let wakes = self.shared.lock().abandoned(making, Instant::now());
             drop(wakes);
+            series::create_failed(&self.shared.name, "abandoned");
         }
     }
 }

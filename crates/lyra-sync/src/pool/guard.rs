@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::item::{Body, Item};
 use super::manager::Manager;
 use super::shared::Shared;
+use crate::series;
 
 /// A resource of a [`ResourcePool`](crate::ResourcePool), for as long as this
 /// lives; then it goes back.
@@ -80,6 +81,7 @@ impl<'a, M: Manager> PoolGuard<'a, M> {
             state.vacate(slot)
         };
         drop(wakes);
+        series::removed(&shared.name, "detached");
         resource
     }
 

@@ -13,6 +13,7 @@ use super::shared::{PoolState, Shared};
 use super::slot::{Phase, Slot};
 use super::status::{HeldResource, PoolStatus};
 use crate::holder::Holder;
+use crate::series;
 
 impl<M: Manager> Shared<M> {
     pub(crate) fn status(&self) -> PoolStatus {
@@ -58,6 +59,7 @@ impl<M: Manager> Shared<M> {
     #[cold]
     pub(crate) fn timed_out(&self, waited: Duration, location: Location) -> PoolError<M::Error> {
         let (usage, holder) = self.usage();
+        series::timed_out("pool", &self.name);
         PoolError::Timeout { name: self.name.clone(), waited, usage, holder, location }
     }
 

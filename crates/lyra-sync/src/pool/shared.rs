@@ -17,6 +17,7 @@ use super::settings::Settings;
 use super::slot::Note;
 use super::state::State;
 use crate::name::Name;
+use crate::series;
 use crate::wake::{Wake, bury};
 
 pub(crate) type PoolState<M> = State<Item<M>, Failure<<M as Manager>::Error>>;
@@ -42,6 +43,18 @@ pub(crate) enum Ending {
     Expired,
     /// The pool was closed.
     Closed,
+}
+
+impl Ending {
+    /// As it is counted.
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Unwanted => "unwanted",
+            Self::Unsound => "unsound",
+            Self::Expired => "expired",
+            Self::Closed => "closed",
+        }
+    }
 }
 
 impl<M: Manager> Shared<M> {
@@ -141,6 +154,7 @@ impl<M: Manager> Shared<M> {
             state.vacate(slot)
         };
         drop(wakes);
+        series::removed(&self.name, ending.reason());
     }
 
     /// What a hook says; one that panics wants it destroyed.
@@ -156,6 +170,7 @@ impl<M: Manager> Shared<M> {
     /// Counts a panic; what it said.
     pub(crate) fn panicked(&self, panic: Box<dyn Any + Send>) -> String {
         self.lock().counts.panics += 1;
+        series::panicked(&self.name);
         let text = panic.downcast_ref::<&str>().map(ToString::to_string);
         let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
         bury(panic);

@@ -8,6 +8,7 @@ use tokio::time::{self, Instant};
 use super::creation::Creation;
 use super::manager::Manager;
 use super::shared::{Ending, Shared};
+use crate::series;
 
 impl<M: Manager> Shared<M> {
     /// Tends the pool again and again, until it is closed.
@@ -40,9 +41,11 @@ impl<M: Manager> Shared<M> {
     }
 
     fn report_long_held(&self) {
-        let Some(hook) = &self.hooks.on_long_held else { return };
         for held in self.long_held(true) {
-            let _ = self.guarded(|| hook(&held));
+            series::long_held(&self.name);
+            if let Some(hook) = &self.hooks.on_long_held {
+                let _ = self.guarded(|| hook(&held));
+            }
         }
     }
 

@@ -20,6 +20,7 @@ use super::item::Item;
 use super::manager::{BlockingManager, Manager};
 use super::shared::Shared;
 use super::state::{Granted, Turn};
+use crate::series;
 use crate::wake::Wake;
 
 type Outcome<M> = Result<Item<M>, PoolError<<M as Manager>::Error>>;
@@ -62,6 +63,7 @@ impl<M: Manager> Shared<M> {
             Ok(item) => return Ok(item),
             Err(place) => place,
         };
+        let _wait = series::wait("pool", &self.name);
         let mut sleep = None;
         let mut time_is_up = false;
         poll_fn(|context| {
@@ -129,6 +131,7 @@ impl<M: BlockingManager> Shared<M> {
             Ok(item) => return Ok(item),
             Err(place) => place,
         };
+        let _wait = series::wait("pool", &self.name);
         let mut time_is_up = false;
         loop {
             let now = Instant::now();

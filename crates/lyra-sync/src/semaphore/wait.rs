@@ -16,6 +16,7 @@ use tokio::{task, time};
 use super::Shared;
 use crate::async_rw_lock::LONGEST_WAIT;
 use crate::error::SyncError;
+use crate::series;
 
 impl Shared {
     /// Takes permits, waiting as a task.
@@ -31,6 +32,7 @@ impl Shared {
         if Handle::try_current().is_err() {
             return Err(SyncError::NoRuntime { name: self.name.clone(), location });
         }
+        let _wait = series::wait("semaphore", &self.name);
         let started = time::Instant::now();
         let acquire = self.line.acquire_many(count);
         let mut acquire = pin!(time::timeout(timeout.min(LONGEST_WAIT), acquire));
@@ -64,6 +66,7 @@ impl Shared {
         if timeout.is_zero() {
             return Err(self.timed_out(Duration::ZERO, location));
         }
+        let _wait = series::wait("semaphore", &self.name);
         let started = Instant::now();
         let mut waiting = None;
         // On the thread of a task, tokio would answer "not yet" for as long as
@@ -91,6 +94,7 @@ impl Shared {
     }
 
     fn timed_out(&self, waited: Duration, location: Location) -> SyncError {
+        series::timed_out("semaphore", &self.name);
         SyncError::Timeout { name: self.name.clone(), waited, holder: self.holder(), location }
     }
 }
