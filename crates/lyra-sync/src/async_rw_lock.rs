@@ -57,7 +57,8 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Nobody who reads should read again before it has given back the first
 /// guard: a writer that came between waits for the first guard, and the second
 /// read waits for the writer. It ends with the timeout; feature `lock-order`
-/// finds it.
+/// finds it. For that, a guard that moves to another task or thread counts as
+/// held by the one that locked, until it is dropped.
 ///
 /// When it is free, it neither allocates nor arms a timer; async-lock, which
 /// keeps the value, allocates when a lock is given back for the first time.

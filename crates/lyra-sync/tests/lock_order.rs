@@ -15,6 +15,11 @@ fn reports_with(names: &[&str]) -> Vec<LockOrderReport> {
     lock_order_reports().into_iter().filter(named).collect()
 }
 
+fn both(first: &TimeoutLock<()>, second: &TimeoutLock<()>) {
+    let _first = first.lock().unwrap();
+    let _second = second.lock().unwrap();
+}
+
 #[test]
 fn two_locks_in_two_orders_are_told_with_both_places() {
     let (a, b) = (TimeoutLock::named("order-a", ()), TimeoutLock::named("order-b", ()));
@@ -45,10 +50,6 @@ fn two_locks_in_two_orders_are_told_with_both_places() {
 #[test]
 fn a_circle_over_three_locks_is_told_once() {
     let [a, b, c] = ["three-a", "three-b", "three-c"].map(|name| TimeoutLock::named(name, ()));
-    let both = |first: &TimeoutLock<()>, second: &TimeoutLock<()>| {
-        let _first = first.lock().unwrap();
-        let _second = second.lock().unwrap();
-    };
     both(&a, &b);
     both(&b, &c);
     for _ in 0..3 {
@@ -57,6 +58,67 @@ fn a_circle_over_three_locks_is_told_once() {
     let reports = reports_with(&["three-a", "three-b", "three-c"]);
     assert_eq!(reports.len(), 1);
     assert_eq!(reports[0].edges().count(), 3);
+}
+
+#[test]
+fn a_circle_over_an_order_that_closed_another_is_told() {
+    let [a, b, c, d] =
+        ["over-a", "over-b", "over-c", "over-d"].map(|name| TimeoutLock::named(name, ()));
+    both(&a, &b);
+    both(&b, &a);
+    assert_eq!(reports_with(&["over-a", "over-b"]).len(), 1);
+    both(&a, &c);
+    assert!(reports_with(&["over-c"]).is_empty());
+    both(&c, &b); // over the order that was told: a, c, b, a
+    assert_eq!(reports_with(&["over-a", "over-b", "over-c"]).len(), 1);
+    both(&a, &d);
+    both(&d, &c); // a, d, c, b, a
+    let reports = reports_with(&["over-a", "over-b", "over-c", "over-d"]);
+    assert_eq!(reports.len(), 1);
+    assert_eq!(reports[0].edges().count(), 4);
+}
+
+#[test]
+fn all_circles_of_the_fewest_locks_that_an_order_closes_are_told() {
+    let [a, b, c, d] =
+        ["few-a", "few-b", "few-c", "few-d"].map(|name| TimeoutLock::named(name, ()));
+    let e = TimeoutLock::named("few-e", ());
+    for (first, second) in [(&a, &b), (&b, &d), (&a, &c), (&c, &d), (&c, &e), (&e, &d)] {
+        both(first, second);
+    }
+    both(&d, &a);
+    let lengths: Vec<_> =
+        reports_with(&["few-a", "few-d"]).iter().map(|r| r.edges().count()).collect();
+    assert_eq!(lengths, [3, 3]);
+    assert_eq!(reports_with(&["few-b"]).len(), 1);
+    assert_eq!(reports_with(&["few-c"]).len(), 1);
+}
+
+#[test]
+fn one_order_that_is_wrong_is_no_flood() {
+    let names = (0..30).map(|index| format!("flood-{index}"));
+    let locks: Vec<_> = names.map(|name| TimeoutLock::named(name, ())).collect();
+    both(&locks[29], &locks[0]);
+    for (index, first) in locks.iter().enumerate() {
+        // The longest way first, so that each of them closes a circle.
+        locks[index + 1..].iter().rev().for_each(|second| both(first, second));
+    }
+    let reports = reports_with(&["flood-0", "flood-29"]);
+    assert!((2..=8).contains(&reports.len()), "{} reports", reports.len());
+    assert!(reports.iter().any(|report| report.edges().count() == 2));
+    // What has nothing to do with it is told all the same, and so are two
+    // locks in two orders.
+    both(&locks[9], &locks[8]);
+    assert_eq!(reports_with(&["flood-8", "flood-9"]).len(), 1);
+}
+
+#[test]
+fn a_circle_from_other_places_is_the_same() {
+    let (a, b) = (TimeoutLock::named("same-a", ()), TimeoutLock::named("same-b", ()));
+    both(&a, &b);
+    both(&b, &a);
+    let (_b, _a) = (b.lock().unwrap(), a.lock().unwrap());
+    assert_eq!(reports_with(&["same-a"]).len(), 1);
 }
 
 #[test]

@@ -116,6 +116,14 @@ impl Gate {
         false
     }
 
+    /// Whether the one with this ticket waits to read, and for a writer that
+    /// waits itself. For one that reads already that does not change until it
+    /// or the writer gives up, so it may be asked after it joined.
+    pub(super) fn is_behind_a_writer(&self, ticket: u64, access: Access) -> bool {
+        let mut line = self.line.lock();
+        !is_writing(self.word.load(Ordering::Relaxed)) && line.is_behind_a_writer(ticket, access)
+    }
+
     /// Leaves the line; false if it is in by now.
     pub(super) fn give_up(&self, ticket: u64, access: Access) -> bool {
         let mut line = self.line.lock();

@@ -27,6 +27,28 @@ fn who_joins_just_after_the_last_one_left_is_in_at_once() {
 }
 
 #[test]
+fn who_waits_to_read_is_behind_the_writers_before_it() {
+    let gate = new_gate(Name::UNNAMED);
+    let here = Location::caller();
+    assert!(gate.try_enter(Access::Read, here) && gate.try_enter(Access::Upgradable, here));
+    let first = gate.join(Access::Upgradable, here);
+    assert!(!gate.is_behind_a_writer(first, Access::Upgradable));
+    let write = gate.join(Access::Write, here);
+    let [second, read] = [Access::Upgradable, Access::Read].map(|access| gate.join(access, here));
+    assert!(!gate.is_behind_a_writer(first, Access::Upgradable), "it came before");
+    assert!(gate.is_behind_a_writer(second, Access::Upgradable));
+    assert!(gate.is_behind_a_writer(read, Access::Read));
+    assert!(gate.give_up(write, Access::Write));
+    assert!(!gate.is_behind_a_writer(second, Access::Upgradable));
+    assert!(!gate.is_behind_a_writer(read, Access::Read), "it is in");
+    let upgrade = gate.join(Access::Upgrade, here);
+    assert!(gate.is_behind_a_writer(first, Access::Upgradable));
+    let write = gate.join(Access::Write, here);
+    assert!(!gate.is_behind_a_writer(write, Access::Write), "it does not read");
+    assert!(!gate.is_behind_a_writer(upgrade, Access::Upgrade));
+}
+
+#[test]
 fn a_waker_is_dropped_under_no_lock() {
     /// As a task that has a guard, and is dropped with its last waker.
     struct Holds(Arc<Gate>);

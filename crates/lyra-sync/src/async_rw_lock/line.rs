@@ -136,6 +136,21 @@ impl Line {
         self.queue(access).remove(index)
     }
 
+    /// Whether the one with this ticket waits to read, and somebody who wants
+    /// to write goes before it.
+    pub(super) fn is_behind_a_writer(&mut self, ticket: u64, access: Access) -> bool {
+        let Some(index) = self.index(ticket, access) else { return false };
+        let mut before = self.writers.iter().take(index);
+        let is_behind_a_write = match access {
+            // Any writer goes first, unless readers are owed their turn; then
+            // none of them waits.
+            Access::Read => self.writes > 0,
+            Access::Upgradable => before.any(|waiter| waiter.access == Access::Write),
+            Access::Write | Access::Upgrade => return false,
+        };
+        is_behind_a_write || self.upgrade.is_some()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.waiting_readers() + self.waiting_writers() == 0
     }

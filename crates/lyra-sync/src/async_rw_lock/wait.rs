@@ -94,10 +94,11 @@ struct Place<'a> {
 
 impl<'a> Place<'a> {
     fn take(gate: &'a Gate, access: Access, location: Location) -> Self {
-        if matches!(access, Access::Read | Access::Upgradable) {
-            gate.order.ask_behind_a_writer(&gate.name, location);
-        }
-        Self { gate, access, ticket: gate.join(access, location), is_settled: false }
+        let place = Self { gate, access, ticket: gate.join(access, location), is_settled: false };
+        // Where a report panics, as a test may want it, the place is given up.
+        gate.order
+            .wait_to_read(&gate.name, location, || gate.is_behind_a_writer(place.ticket, access));
+        place
     }
 
     /// Whether it was let in. If not, it is called when that changes.

@@ -1,6 +1,10 @@
 //! Which lock was asked for while which was held, by anybody, ever. A circle
 //! in it is a possible deadlock.
 
+#[cfg(test)]
+mod tests;
+mod ways;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,6 +12,15 @@ use lyra_errors::Location;
 
 use super::report::{LockOrderEdge, LockOrderReport, file};
 use crate::name::Name;
+
+/// The most names that are kept, which is for ever: more than a program has
+/// whose names say what its locks guard. Beyond it, further ones are not
+/// watched.
+const NAMES: usize = 1_024;
+
+/// So many reports show one and the same order. One that is wrong closes a
+/// circle with each that is right, and to tell all of these tells nothing new.
+const SHOWN: usize = 8;
 
 /// A lock in the graph. Locks of one name are one, so that an order is learnt
 /// from any of them; two of one name among themselves are told apart.
@@ -26,8 +39,27 @@ enum Key {
 
 #[derive(Debug, Default)]
 struct Graph {
-    edges: HashMap<Key, HashMap<Key, Arc<LockOrderEdge>>>,
-    reported: HashSet<(Key, Key)>,
+    all: HashMap<Key, Orders>,
+    names: usize,
+    /// A name, and the two places of a read within a read.
+    recursive_reads: HashSet<(Name, Location, Location)>,
+}
+
+/// What is known of one lock.
+#[derive(Debug, Default)]
+struct Orders {
+    /// What was asked for while it was held.
+    after: HashMap<Key, Order>,
+    /// What was held while it was asked for: by it a lock that goes finds all
+    /// that is known of it.
+    before: HashSet<Key>,
+}
+
+#[derive(Debug)]
+struct Order {
+    edge: Arc<LockOrderEdge>,
+    /// How many reports have it.
+    shown: usize,
 }
 
 static GRAPH: Mutex<Option<Graph>> = Mutex::new(None);
@@ -39,65 +71,100 @@ pub(super) fn asked_while_held(held: &Node, since: Location, asked: &Node, locat
         false => (Key::Name(held.name.clone()), Key::Name(asked.name.clone())),
     };
     let edge = LockOrderEdge::new(&held.name, since, &asked.name, location);
-    if let Some(report) = with(|graph| graph.add(from, to, edge)) {
-        file(&report);
+    with(|graph| graph.add(&from, &to, edge)).iter().for_each(file);
+}
+
+/// It is read at `location` while it is read since `since`, behind a writer.
+pub(super) fn read_within_read(name: &Name, since: Location, location: Location) {
+    if with(|graph| graph.is_new_read(name, since, location)) {
+        file(&LockOrderReport::recursive_read(name, since, location));
     }
 }
 
 /// A lock is gone, and its number is never used again.
 pub(super) fn forget(lock: u64) {
-    let key = Key::Lock(lock);
-    with(|graph| {
-        graph.edges.remove(&key);
-        graph.edges.retain(|_, ends| {
-            ends.remove(&key);
-            !ends.is_empty()
-        });
-        graph.reported.retain(|(from, to)| *from != key && *to != key);
-    });
+    with(|graph| graph.remove(&Key::Lock(lock)));
 }
 
 impl Graph {
-    /// Adds an edge; a report if it closes a circle for the first time.
-    fn add(&mut self, from: Key, to: Key, edge: LockOrderEdge) -> Option<LockOrderReport> {
-        if self.edges.get(&from).is_some_and(|ends| ends.contains_key(&to)) {
-            return None;
+    /// Adds an order; the circles that it closes.
+    ///
+    /// It is kept where it closes one, since others may lead over it.
+    fn add(&mut self, from: &Key, to: &Key, edge: LockOrderEdge) -> Vec<LockOrderReport> {
+        let is_known = self.all.get(from).is_some_and(|known| known.after.contains_key(to));
+        if is_known || !self.has_room(from, to) {
+            return Vec::new();
         }
-        let edge = Arc::new(edge);
-        let circle = self.path(&to, &from);
-        // An edge that closes a circle is not kept: the order that was there
-        // first stays the order, and other edges are judged by it.
-        let Some(mut path) = circle else {
-            self.edges.entry(from).or_default().insert(to, edge);
-            return None;
-        };
-        path.insert(0, edge);
-        self.reported.insert((from, to)).then(|| LockOrderReport::circle(path))
+        let order = Order { edge: Arc::new(edge), shown: 0 };
+        self.all.entry(from.clone()).or_default().after.insert(to.clone(), order);
+        self.all.entry(to.clone()).or_default().before.insert(from.clone());
+        let ways = self.shortest_ways(to, from);
+        ways.into_iter().filter_map(|way| self.circle(from, &way)).collect()
     }
 
-    /// The edges that lead from one to the other.
-    fn path(&self, from: &Key, to: &Key) -> Option<Vec<Arc<LockOrderEdge>>> {
-        let mut came_by: HashMap<&Key, (&Key, &Arc<LockOrderEdge>)> = HashMap::new();
-        let mut next = vec![from];
-        while let Some(key) = next.pop() {
-            for (end, edge) in self.edges.get(key).into_iter().flatten() {
-                if end == from || came_by.contains_key(end) {
-                    continue;
-                }
-                came_by.insert(end, (key, edge));
-                if end == to {
-                    let mut path = Vec::new();
-                    let mut at = end;
-                    while let Some((before, edge)) = came_by.get(at) {
-                        path.insert(0, Arc::clone(edge));
-                        at = before;
-                    }
-                    return Some(path);
-                }
-                next.push(end);
-            }
+    /// The report of a circle, from a lock to the one asked for, and back.
+    fn circle(&mut self, from: &Key, way: &[Key]) -> Option<LockOrderReport> {
+        let keys: Vec<_> = std::iter::once(from).chain(way).collect();
+        let is_open = |pair: &[&Key]| self.order(pair[0], pair[1]).is_some_and(Order::is_open);
+        // Two locks in two orders are always told: one order that is wrong can
+        // close one such circle alone.
+        if keys.len() > 3 && !keys.windows(2).all(is_open) {
+            return None;
         }
-        None
+        let mut edges = Vec::new();
+        for pair in keys.windows(2) {
+            let order = self.all.get_mut(pair[0])?.after.get_mut(pair[1])?;
+            order.shown += 1;
+            edges.push(Arc::clone(&order.edge));
+        }
+        Some(LockOrderReport::circle(edges))
+    }
+
+    fn is_new_read(&mut self, name: &Name, since: Location, location: Location) -> bool {
+        self.recursive_reads.len() < NAMES
+            && self.recursive_reads.insert((name.clone(), since, location))
+    }
+
+    fn remove(&mut self, key: &Key) {
+        let Some(known) = self.all.remove(key) else { return };
+        for after in known.after.keys() {
+            self.unlink(after, |orders| {
+                orders.before.remove(key);
+            });
+        }
+        for before in &known.before {
+            self.unlink(before, |orders| {
+                orders.after.remove(key);
+            });
+        }
+    }
+
+    fn unlink(&mut self, key: &Key, change: impl FnOnce(&mut Orders)) {
+        let Some(orders) = self.all.get_mut(key) else { return };
+        change(orders);
+        if orders.after.is_empty() && orders.before.is_empty() {
+            self.all.remove(key);
+        }
+    }
+
+    /// Counts the names that are new; none if there are too many.
+    fn has_room(&mut self, from: &Key, to: &Key) -> bool {
+        let is_new = |key: &&Key| matches!(key, Key::Name(_)) && !self.all.contains_key(key);
+        let names = self.names + [from, to].into_iter().filter(is_new).count();
+        if names <= NAMES {
+            self.names = names;
+        }
+        names <= NAMES
+    }
+
+    fn order(&self, from: &Key, to: &Key) -> Option<&Order> {
+        self.all.get(from)?.after.get(to)
+    }
+}
+
+impl Order {
+    fn is_open(&self) -> bool {
+        self.shown < SHOWN
     }
 }
 

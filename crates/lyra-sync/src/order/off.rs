@@ -19,9 +19,9 @@ impl OrderMark {
     #[inline]
     pub(crate) const fn ask(&self, _: &Name, _: Location) {}
 
-    /// Somebody is about to read, and would wait behind a writer.
+    /// Somebody waits to read, perhaps behind a writer.
     #[inline]
-    pub(crate) const fn ask_behind_a_writer(&self, _: &Name, _: Location) {}
+    pub(crate) fn wait_to_read(&self, _: &Name, _: Location, _: impl FnOnce() -> bool) {}
 
     /// Somebody locked.
     #[inline]

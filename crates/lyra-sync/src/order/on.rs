@@ -2,9 +2,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use lyra_errors::Location;
 
-use super::graph::{Node, asked_while_held, forget};
+use super::graph::{Node, asked_while_held, forget, read_within_read};
 use super::owner::{Held, Owner};
-use super::report::{LockOrderReport, file};
 use crate::name::Name;
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -38,13 +37,23 @@ impl OrderMark {
         }
     }
 
-    /// Somebody is about to read, and would wait behind a writer. If it reads
-    /// already, the writer waits for it, and it for the writer.
-    pub(crate) fn ask_behind_a_writer(&self, name: &Name, location: Location) {
+    /// Somebody waits to read, perhaps behind a writer, which `is_so` tells.
+    /// If it reads already, the writer waits for it, and it for the writer.
+    pub(crate) fn wait_to_read(
+        &self,
+        name: &Name,
+        location: Location,
+        is_so: impl FnOnce() -> bool,
+    ) {
+        if !name.is_given() {
+            return;
+        }
         let asked = self.node(name);
         let held = Owner::now().all_held();
-        if let Some(held) = held.iter().find(|held| held.node.lock == asked.lock) {
-            file(&LockOrderReport::recursive_read(name, held.location, location));
+        if let Some(held) = held.iter().find(|held| held.node.lock == asked.lock)
+            && is_so()
+        {
+            read_within_read(name, held.location, location);
         }
     }
 

@@ -41,7 +41,8 @@ type Handler = Box<dyn Fn(&LockOrderReport) + Send + Sync>;
 static REPORTS: Mutex<Vec<LockOrderReport>> = Mutex::new(Vec::new());
 static HANDLER: OnceLock<Handler> = OnceLock::new();
 
-/// What was found so far, at most 64 reports, each circle once.
+/// What was found so far, each circle once: the first 64 reports, while a
+/// handler is told of all.
 ///
 /// A test suite ends well with `assert!(lock_order_reports().is_empty())`.
 #[must_use]
