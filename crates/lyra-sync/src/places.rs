@@ -13,7 +13,7 @@ const SLOTS: usize = 4_096;
 /// How far a place may lie from its slot.
 const REACH: usize = 16;
 
-static PLACES: [OnceLock<Location>; SLOTS] = [const { OnceLock::new() }; SLOTS];
+static PLACES: Places = Places::new();
 
 /// A place as a number; zero is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,14 +24,7 @@ impl Place {
 
     #[inline]
     pub(crate) fn of(location: Location) -> Self {
-        let address = std::ptr::from_ref(location).addr();
-        // Nearly always it is known, and found at the first look.
-        if let Some(known) = PLACES[slot(address, 0)].get()
-            && std::ptr::eq(*known, location)
-        {
-            return Self(address);
-        }
-        Self::enter(location, address)
+        PLACES.place(location)
     }
 
     /// From the number that [`number`](Self::number) gave.
@@ -44,22 +37,51 @@ impl Place {
     }
 
     pub(crate) fn location(self) -> Option<Location> {
-        (0..REACH)
-            .filter_map(|step| PLACES[slot(self.0, step)].get())
-            .find(|known| std::ptr::from_ref::<std::panic::Location<'_>>(known).addr() == self.0)
-            .copied()
+        PLACES.location(self)
+    }
+}
+
+struct Places([OnceLock<Location>; SLOTS]);
+
+impl Places {
+    const fn new() -> Self {
+        Self([const { OnceLock::new() }; SLOTS])
+    }
+
+    #[inline]
+    fn place(&self, location: Location) -> Place {
+        let address = address(location);
+        // Nearly always it is known, and found at the first look.
+        if let Some(known) = self.0[slot(address, 0)].get()
+            && std::ptr::eq(*known, location)
+        {
+            return Place(address);
+        }
+        self.enter(location, address)
     }
 
     #[cold]
-    fn enter(location: Location, address: usize) -> Self {
+    fn enter(&self, location: Location, address: usize) -> Place {
         for step in 0..REACH {
-            let known = PLACES[slot(address, step)].get_or_init(|| location);
+            let known = self.0[slot(address, step)].get_or_init(|| location);
             if std::ptr::eq(*known, location) {
-                return Self(address);
+                return Place(address);
             }
         }
-        Self::NONE
+        Place::NONE
     }
+
+    fn location(&self, place: Place) -> Option<Location> {
+        (0..REACH)
+            .filter_map(|step| self.0[slot(place.0, step)].get())
+            .find(|known| address(known) == place.0)
+            .copied()
+    }
+}
+
+#[inline]
+fn address(location: Location) -> usize {
+    std::ptr::from_ref(location).addr()
 }
 
 #[inline]
@@ -70,6 +92,8 @@ const fn slot(address: usize, step: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is how a test fails")]
+
     use std::panic::Location;
 
     use super::*;
@@ -83,8 +107,25 @@ mod tests {
     fn a_place_leads_back_to_its_location() {
         for location in [here(), here(), here()] {
             let place = Place::from_number(Place::of(location).number());
-            assert!(std::ptr::eq(place.location().expect("it was entered"), location));
+            assert!(std::ptr::eq(place.location().unwrap(), location));
         }
         assert_eq!(Place::NONE.location(), None);
+    }
+
+    #[test]
+    fn places_that_want_one_slot_are_told_apart_and_too_many_are_not_known() {
+        static OWN: Places = Places::new();
+        // So many locations side by side come round to the same slot.
+        let around = SLOTS / 4;
+        let all: &'static [_] = vec![*Location::caller(); around * REACH + 1].leak();
+        let same: Vec<_> = (0..=REACH).map(|index| &all[index * around]).collect();
+        assert!(same.iter().all(|one| slot(address(one), 0) == slot(address(same[0]), 0)));
+        let places: Vec<_> = same.iter().map(|location| OWN.place(location)).collect();
+        for (location, place) in same.iter().zip(&places).take(REACH) {
+            assert!(std::ptr::eq(OWN.location(*place).unwrap(), *location));
+            assert_eq!(OWN.place(location), *place);
+        }
+        assert_eq!(places[REACH], Place::NONE);
+        assert_eq!(OWN.location(Place::NONE), None);
     }
 }
