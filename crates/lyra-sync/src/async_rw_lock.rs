@@ -41,7 +41,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 ///
 /// It is given by guards alone, and they give it back. Who has waited for too
 /// long is told who holds it, and where that one locked it: the writer, or of
-/// the readers the number and the one that came last.
+/// the readers the number and the one that came last, if it reads still.
 ///
 /// Tasks and threads stand in one line. Writers go first: as soon as one
 /// waits, readers that come wait, too, and it waits only for the readers that
@@ -221,7 +221,8 @@ impl<T: ?Sized> AsyncRwLock<T> {
         self.gate.name.as_str()
     }
 
-    /// Who holds it now, if anybody: the writer, or the reader that came last.
+    /// Who holds it now, if anybody: the writer, or the reader that came last,
+    /// if it reads still.
     #[must_use]
     pub fn holder(&self) -> Option<Holder> {
         self.gate.holder()

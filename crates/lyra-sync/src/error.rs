@@ -14,7 +14,7 @@ use crate::name::Name;
 pub enum SyncError {
     /// It was not free within the timeout.
     #[non_exhaustive]
-    #[snafu(display("{name}: not free within {waited:?}{}", held(holder)))]
+    #[snafu(display("{name}: not free within {waited:?}{}", held(holder, *unnamed)))]
     Timeout {
         /// The name of what was waited for.
         name: Name,
@@ -22,6 +22,9 @@ pub enum SyncError {
         waited: Duration,
         /// Who holds it, where that is known.
         holder: Option<Holder>,
+        /// How many hold it of whom none is known: only the one that came last
+        /// is noted, and it has left.
+        unnamed: usize,
         #[snafu(implicit)]
         #[allow(missing_docs, reason = "where the error arose")]
         location: Location,
@@ -29,12 +32,15 @@ pub enum SyncError {
 
     /// It is not free now.
     #[non_exhaustive]
-    #[snafu(display("{name}: not free{}", held(holder)))]
+    #[snafu(display("{name}: not free{}", held(holder, *unnamed)))]
     Busy {
         /// The name of what was asked for.
         name: Name,
         /// Who holds it, where that is known.
         holder: Option<Holder>,
+        /// How many hold it of whom none is known, as in
+        /// [`Timeout`](Self::Timeout).
+        unnamed: usize,
         #[snafu(implicit)]
         #[allow(missing_docs, reason = "where the error arose")]
         location: Location,
@@ -176,6 +182,11 @@ impl Classify for SyncError {
                 context = context.with("other_holders", holder.others() as u64);
             }
         }
+        if let Self::Timeout { unnamed, .. } | Self::Busy { unnamed, .. } = self
+            && *unnamed > 0
+        {
+            context = context.with("holders", *unnamed as u64);
+        }
         match self {
             Self::Timeout { waited, .. } => context.with("waited_seconds", waited.as_secs_f64()),
             Self::TooMany { asked, most, .. } => {
@@ -208,8 +219,12 @@ impl From<SyncError> for Error {
     }
 }
 
-fn held(holder: &Option<Holder>) -> String {
-    holder.as_ref().map(|holder| format!(", held by {holder}")).unwrap_or_default()
+fn held(holder: &Option<Holder>, unnamed: usize) -> String {
+    match holder {
+        Some(holder) => format!(", held by {holder}"),
+        None if unnamed > 0 => format!(", held by {unnamed} that came earlier"),
+        None => String::new(),
+    }
 }
 
 fn since(holder: &Option<Holder>) -> String {

@@ -34,8 +34,8 @@ impl Holder {
     }
 
     /// How many hold it beside this one: readers, or other permits. Where
-    /// there are some, this is the one that came last, and it may be gone
-    /// while others that came before are not.
+    /// there are some, this is the one that came last. Once that one has left,
+    /// nobody is named, since only the last is noted.
     #[must_use]
     pub fn others(&self) -> usize {
         self.others
@@ -89,6 +89,19 @@ impl HolderNote {
     #[inline]
     pub(crate) fn clear(&self) {
         self.thread.store(0, Ordering::Relaxed);
+    }
+
+    /// Clears what this thread noted for this place, unless another holder
+    /// was noted since. One of the same thread and place is not told apart: it
+    /// is noted no longer, which is less than could be said, and not wrong.
+    #[inline]
+    pub(crate) fn clear_of(&self, thread: u64, location: Location) {
+        // A place that the table has no room for is read by nobody.
+        if self.thread.load(Ordering::Relaxed) == thread
+            && self.place.load(Ordering::Relaxed) == std::ptr::from_ref(location).addr()
+        {
+            self.clear();
+        }
     }
 
     /// Whether this thread noted itself.

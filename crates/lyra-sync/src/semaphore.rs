@@ -151,8 +151,8 @@ impl Semaphore {
     }
 
     /// Takes `count` permits together, waiting in line for up to the
-    /// semaphore's timeout, counted from the first poll. None are taken at
-    /// once.
+    /// semaphore's timeout, counted from the first poll. Zero of them are there
+    /// at once, also where there are no permits at all, unless it is closed.
     ///
     /// # Errors
     ///
@@ -264,13 +264,16 @@ impl Semaphore {
             available: self.available(),
             waiting: self.shared.waiting.load(Ordering::Relaxed),
             is_closed: self.is_closed(),
-            holder: self.shared.holder(),
+            holder: self.shared.holders().0,
         }
     }
 
     #[inline]
     fn permit(&self, count: u32, location: lyra_errors::Location) -> SemaphorePermit {
-        self.shared.note.set(location);
+        // Who takes none holds nothing.
+        if count > 0 {
+            self.shared.note.set(location);
+        }
         SemaphorePermit::new(Arc::clone(&self.shared), count)
     }
 }
@@ -302,13 +305,24 @@ impl Shared {
         u32::try_from(self.line.available_permits()).unwrap_or(u32::MAX)
     }
 
-    fn holder(&self) -> Option<Holder> {
-        let out = self.permits.saturating_sub(self.available()) as usize;
-        (out > 0).then(|| self.note.read().map(|holder| holder.with_others(out - 1)))?
+    /// How many are not there.
+    #[inline]
+    fn out(&self) -> u32 {
+        self.permits.saturating_sub(self.available())
+    }
+
+    /// Who took a permit last, if none came back since; or how many are out.
+    fn holders(&self) -> (Option<Holder>, usize) {
+        match (self.out() as usize, self.note.read()) {
+            (0, _) => (None, 0),
+            (out, Some(holder)) => (Some(holder.with_others(out - 1)), 0),
+            (out, None) => (None, out),
+        }
     }
 
     fn busy(&self, location: lyra_errors::Location) -> SyncError {
-        SyncError::Busy { name: self.name.clone(), holder: self.holder(), location }
+        let (holder, unnamed) = self.holders();
+        SyncError::Busy { name: self.name.clone(), holder, unnamed, location }
     }
 
     fn closed(&self, location: lyra_errors::Location) -> SyncError {

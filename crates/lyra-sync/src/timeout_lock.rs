@@ -238,7 +238,8 @@ impl<T: ?Sized> TimeoutLock<T> {
 
     fn timed_out(&self, waited: Duration, location: lyra_errors::Location) -> SyncError {
         series::timed_out("lock", &self.name);
-        SyncError::Timeout { name: self.name.clone(), waited, holder: self.holder(), location }
+        let (name, holder) = (self.name.clone(), self.holder());
+        SyncError::Timeout { name, waited, holder, unnamed: 0, location }
     }
 
     #[cold]
@@ -246,7 +247,7 @@ impl<T: ?Sized> TimeoutLock<T> {
         let (name, holder) = (self.name.clone(), self.holder());
         match self.is_tracked && self.note.is_this_thread() {
             true => SyncError::Reentrant { name, holder, location },
-            false => SyncError::Busy { name, holder, location },
+            false => SyncError::Busy { name, holder, unnamed: 0, location },
         }
     }
 }

@@ -69,7 +69,65 @@ async fn a_timeout_behind_readers_names_the_latest_and_how_many_there_are() {
     let error = Error::from(error);
     assert_eq!(error.context().value("other_holders").unwrap().to_string(), "2");
     drop(three);
+    // The latest is gone, and of the others nobody knows who they are.
+    assert_eq!(lock.holder(), None);
+    let error = lock.write(SHORT).await.unwrap_err();
+    assert_eq!(error.to_string(), "emotion: not free within 30ms, held by 2 that came earlier");
+    assert_eq!(Error::from(error).context().value("holders").unwrap().to_string(), "2");
+    let error = lock.try_write().unwrap_err();
+    assert_eq!(error.to_string(), "emotion: not free, held by 2 that came earlier");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_latest_reader_is_named_for_as_long_as_it_stays() {
+    let lock = AsyncRwLock::named("emotion", ());
+    let write = lock.try_write().unwrap();
+    let earlier = write.downgrade();
+    let line = line!() + 1;
+    let latest = lock.read(SHORT).await.unwrap();
+    drop(earlier);
+    let holder = lock.holder().unwrap();
+    assert_eq!((holder.location().line(), holder.others()), (line, 0));
+    // Wherever it goes, and by whomever it is dropped.
+    let _third = lock.try_upgradable_read().unwrap();
+    let line = line!() + 1;
+    let fourth = lock.try_read().unwrap();
+    thread::scope(|scope| drop(scope.spawn(|| drop(latest))));
+    assert_eq!(lock.holder().unwrap().location().line(), line);
+    thread::scope(|scope| drop(scope.spawn(|| drop(fourth))));
+    assert_eq!(lock.holder(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_waited_is_noted_no_longer_when_it_left() {
+    let lock = AsyncRwLock::new(());
+    let write = lock.try_write().unwrap();
+    let (mut one, mut two) = (Box::pin(lock.read(LONG)), Box::pin(lock.read(LONG)));
+    let mut silent = Box::pin(lock.upgradable_read(LONG));
+    assert!(poll_once(&mut one).is_none() && poll_once(&mut two).is_none());
+    assert!(poll_once(&mut silent).is_none());
+    drop(write);
+    // On another thread than it asked on.
+    let polled = thread::scope(|scope| scope.spawn(|| poll_once(&mut two)).join().unwrap());
+    let two = polled.unwrap().unwrap();
+    drop(silent); // it was let in, and never looked
+    let one = one.await.unwrap();
     assert_eq!(lock.holder().unwrap().others(), 1);
+    drop(one);
+    assert_eq!((lock.holder(), lock.status().readers), (None, 1));
+    drop(two);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_let_in_and_gave_up_is_noted_no_longer() {
+    let lock = AsyncRwLock::new(());
+    let write = lock.try_write().unwrap();
+    let (mut one, mut two) = (Box::pin(lock.read(LONG)), Box::pin(lock.read(LONG)));
+    assert!(poll_once(&mut one).is_none() && poll_once(&mut two).is_none());
+    drop(write);
+    drop(two);
+    assert_eq!((lock.holder(), lock.status().readers), (None, 1));
+    drop(one);
 }
 
 #[tokio::test(start_paused = true)]
@@ -270,6 +328,24 @@ fn a_panic_while_writing_is_flagged_and_gives_the_lock_back() {
     });
     assert!(lock.had_panic());
     assert!(!lock.is_locked());
+}
+
+#[test]
+fn a_guard_that_is_taken_while_a_panic_unwinds_is_no_panic_of_its_own() {
+    struct Tidy<'a>(&'a AsyncRwLock<u8>);
+    impl Drop for Tidy<'_> {
+        fn drop(&mut self) {
+            *self.0.try_write().unwrap() += 1;
+            *self.0.try_upgradable_read().unwrap().try_upgrade().unwrap() += 1;
+        }
+    }
+    let lock = AsyncRwLock::new(1);
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        let _tidy = Tidy(&lock);
+        panic!("as a test wants it");
+    }));
+    assert!(panicked.is_err());
+    assert_eq!((lock.had_panic(), *lock.try_read().unwrap()), (false, 3));
 }
 
 #[test]

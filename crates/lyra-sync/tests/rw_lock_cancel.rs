@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use lyra_sync::AsyncRwLock;
+use lyra_sync::{AsyncRwLock, AsyncRwLockWriteGuard};
 use tokio::task::yield_now;
 
 const LONG: Duration = Duration::from_secs(3_600);
@@ -49,6 +49,29 @@ impl Drop for Stay<'_> {
     fn drop(&mut self) {
         self.0.set(self.0.get() - 1);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lock_that_is_handed_over_in_the_very_moment_of_the_timeout_is_taken() {
+    /// As a task that has the lock, and is dropped with its last waker.
+    struct Holds(
+        #[allow(dead_code, reason = "it is given back")] AsyncRwLockWriteGuard<'static, ()>,
+    );
+    impl Wake for Holds {
+        fn wake(self: Arc<Self>) {}
+    }
+    static LOCK: AsyncRwLock<()> = AsyncRwLock::new(());
+    let timeout = Duration::from_millis(30);
+    let holds = Waker::from(Arc::new(Holds(LOCK.try_write().unwrap())));
+    let mut wait = Box::pin(LOCK.write(timeout));
+    assert!(wait.as_mut().poll(&mut Context::from_waker(&holds)).is_pending());
+    drop(holds);
+    tokio::time::advance(timeout * 2).await;
+    // It looks in vain, and forgets the old waker; then its time is up.
+    let polled = wait.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(matches!(polled, Poll::Ready(Ok(_))));
+    drop(polled);
+    assert!(!LOCK.is_locked());
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]

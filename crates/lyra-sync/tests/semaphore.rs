@@ -4,12 +4,12 @@
 
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
 use lyra_errors::{Classify, ErrorKind, Recovery};
-use lyra_sync::{Semaphore, SyncError};
+use lyra_sync::{Semaphore, SemaphorePermit, SyncError};
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::{Instant, sleep};
 
@@ -124,6 +124,78 @@ fn threads_and_tasks_stand_in_one_line() {
         drop(held);
     });
     assert_eq!(order.into_inner().unwrap(), (0..20).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_permit_that_comes_in_the_very_moment_of_the_timeout_is_taken() {
+    /// As a task that has a permit, and is dropped with its last waker.
+    struct Holds(#[allow(dead_code, reason = "it is given back")] SemaphorePermit);
+    impl Wake for Holds {
+        fn wake(self: Arc<Self>) {}
+    }
+    let semaphore = Semaphore::new(1);
+    let holds = Waker::from(Arc::new(Holds(semaphore.try_acquire().unwrap())));
+    let mut wait = pin!(semaphore.acquire_for(SHORT));
+    assert!(wait.as_mut().poll(&mut Context::from_waker(&holds)).is_pending());
+    drop(holds);
+    tokio::time::advance(SHORT * 2).await;
+    // It looks in vain, and forgets the old waker; then its time is up.
+    drop(poll_once(&mut wait).unwrap().unwrap());
+    assert_eq!((semaphore.available(), semaphore.status().waiting), (1, 0));
+}
+
+#[test]
+fn a_permit_that_came_before_the_timeout_is_taken_however_late_the_thread_looks() {
+    let semaphore = Semaphore::new(1);
+    thread::scope(|scope| {
+        for _ in 0..200 {
+            let held = semaphore.try_acquire().unwrap();
+            let deadline = std::time::Instant::now() + Duration::from_micros(500);
+            // It waits a little longer than until the deadline.
+            let wait = scope.spawn(|| semaphore.acquire_blocking_for(Duration::from_micros(500)));
+            while std::time::Instant::now() + Duration::from_micros(20) < deadline {
+                std::hint::spin_loop();
+            }
+            drop(held);
+            let is_in_time = std::time::Instant::now() < deadline;
+            let waited = wait.join().unwrap();
+            assert!(waited.is_ok() || !is_in_time, "{waited:?}");
+        }
+    });
+}
+
+#[test]
+fn the_latest_is_named_for_as_long_as_it_stays_and_none_is_nobody() {
+    let semaphore = Semaphore::named("downloads", 3);
+    let one = semaphore.try_acquire().unwrap();
+    let line = line!() + 1;
+    let two = semaphore.try_acquire_many(2).unwrap();
+    let none = semaphore.try_acquire_many(0).unwrap();
+    let holder = semaphore.status().holder.unwrap();
+    assert_eq!((holder.location().line(), holder.others()), (line, 2));
+    drop(none);
+    assert_eq!(semaphore.status().holder, Some(holder));
+    thread::scope(|scope| drop(scope.spawn(|| drop(two))));
+    assert_eq!(semaphore.status().holder, None, "of the other one nobody knows who it is");
+    let error = semaphore.acquire_many_blocking_for(3, SHORT).unwrap_err();
+    assert!(error.to_string().ends_with(", held by 1 that came earlier"), "{error}");
+    let error = semaphore.try_acquire_many(3).unwrap_err();
+    assert_eq!(error.to_string(), "downloads: not free, held by 1 that came earlier");
+    drop(one);
+}
+
+#[tokio::test(start_paused = true)]
+async fn to_take_none_is_refused_by_a_closed_one_alone() {
+    for permits in [0, 1] {
+        let semaphore = Semaphore::new(permits);
+        let _held = semaphore.try_acquire_many(permits).unwrap();
+        assert_eq!(semaphore.acquire_many(0).await.unwrap().count(), 0);
+        drop(semaphore.acquire_many_blocking(0).unwrap());
+        drop(semaphore.try_acquire_many(0).unwrap());
+        semaphore.close();
+        assert!(matches!(semaphore.try_acquire_many(0), Err(SyncError::Closed { .. })));
+        assert!(matches!(semaphore.acquire_many(0).await, Err(SyncError::Closed { .. })));
+    }
 }
 
 #[test]

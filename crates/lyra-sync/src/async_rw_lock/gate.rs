@@ -29,7 +29,7 @@ pub(super) struct Gate {
     pub(super) name: Name,
     pub(super) order: OrderMark,
     pub(super) had_panic: AtomicBool,
-    /// Who came last.
+    /// Who came last, until it leaves.
     pub(super) note: HolderNote,
     word: AtomicUsize,
     line: Mutex<Line>,
@@ -133,11 +133,25 @@ impl Gate {
         gone.is_some()
     }
 
-    /// Who is in, if anybody.
+    /// Who is in, if anybody is, and is known.
     pub(super) fn holder(&self) -> Option<Holder> {
+        self.holders().0
+    }
+
+    /// Who is in; or how many are, where nobody is known.
+    pub(super) fn holders(&self) -> (Option<Holder>, usize) {
+        match (self.count(), self.note.read()) {
+            (0, _) => (None, 0),
+            (count, Some(holder)) => (Some(holder.with_others(count - 1)), 0),
+            (count, None) => (None, count),
+        }
+    }
+
+    /// How many are in.
+    #[inline]
+    pub(super) fn count(&self) -> usize {
         let word = self.word.load(Ordering::Relaxed);
-        let count = readers(word) + usize::from(is_writing(word) || is_upgradable(word));
-        (count > 0).then(|| self.note.read().map(|holder| holder.with_others(count - 1)))?
+        readers(word) + usize::from(is_writing(word) || is_upgradable(word))
     }
 
     pub(super) fn is_held(&self) -> bool {

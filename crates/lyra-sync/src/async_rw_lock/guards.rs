@@ -103,7 +103,7 @@ impl<'a, T: ?Sized> AsyncRwLockUpgradableReadGuard<'a, T> {
             if !gate.enter_now(Access::Upgrade, location) {
                 gate.wait(Access::Upgrade, timeout, location).await?;
             }
-            Ok(self.raised())
+            Ok(self.raised(location))
         }
     }
 
@@ -122,7 +122,7 @@ impl<'a, T: ?Sized> AsyncRwLockUpgradableReadGuard<'a, T> {
         if !gate.enter_now(Access::Upgrade, location) {
             gate.wait_blocking(Access::Upgrade, timeout, location)?;
         }
-        Ok(self.raised())
+        Ok(self.raised(location))
     }
 
     /// Goes on to write if there is no other reader.
@@ -132,8 +132,9 @@ impl<'a, T: ?Sized> AsyncRwLockUpgradableReadGuard<'a, T> {
     /// This guard, unchanged.
     #[track_caller]
     pub fn try_upgrade(self) -> Result<AsyncRwLockWriteGuard<'a, T>, Self> {
-        match self.entry.gate.try_enter(Access::Upgrade, Location::caller()) {
-            true => Ok(self.raised()),
+        let location = Location::caller();
+        match self.entry.gate.try_enter(Access::Upgrade, location) {
+            true => Ok(self.raised(location)),
             false => Err(self),
         }
     }
@@ -147,9 +148,9 @@ impl<'a, T: ?Sized> AsyncRwLockUpgradableReadGuard<'a, T> {
     }
 
     /// For one that the gate has let in to write.
-    fn raised(self) -> AsyncRwLockWriteGuard<'a, T> {
+    fn raised(self, location: lyra_errors::Location) -> AsyncRwLockWriteGuard<'a, T> {
         let Self { value, mut entry } = self;
-        entry.raised();
+        entry.raised(location);
         let value = super::alone(ReadingUpgradably::try_upgrade(value).ok());
         AsyncRwLockWriteGuard::new(value, entry)
     }

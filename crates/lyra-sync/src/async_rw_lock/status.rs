@@ -12,7 +12,7 @@ pub struct AsyncRwLockStatus {
     pub waiting_readers: usize,
     /// How many wait to write, to read upgradably, or to upgrade.
     pub waiting_writers: usize,
-    /// Who writes, or who of the readers came last.
+    /// Who writes, or who of the readers came last, if it reads still.
     pub holder: Option<Holder>,
     /// Whether somebody panicked while writing; see
     /// [`had_panic`](crate::AsyncRwLock::had_panic).

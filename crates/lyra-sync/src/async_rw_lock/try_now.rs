@@ -50,11 +50,10 @@ impl<T: ?Sized> AsyncRwLock<T> {
     fn try_enter(&self, access: Access, location: lyra_errors::Location) -> Result<(), SyncError> {
         match self.gate.try_enter(access, location) {
             true => Ok(()),
-            false => Err(SyncError::Busy {
-                name: self.gate.name.clone(),
-                holder: self.holder(),
-                location,
-            }),
+            false => {
+                let (holder, unnamed) = self.gate.holders();
+                Err(SyncError::Busy { name: self.gate.name.clone(), holder, unnamed, location })
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ use tokio::time;
 use super::access::Access;
 use super::gate::Gate;
 use crate::error::SyncError;
+use crate::holder::this_thread;
 use crate::series;
 use crate::wake::Wake;
 
@@ -45,10 +46,8 @@ impl Gate {
             }
             sleep.as_mut().poll(context).map(|()| place.has_come_in())
         });
-        match is_in.await {
-            true => Ok(()),
-            false => Err(self.timed_out(started.elapsed(), location)),
-        }
+        let is_in = is_in.await;
+        self.settle(is_in, started.elapsed(), location)
     }
 
     /// The same as a thread.
@@ -68,19 +67,27 @@ impl Gate {
         while !place.is_in(Wake::Thread(thread::current())) {
             let left = timeout.saturating_sub(started.elapsed());
             if left.is_zero() {
-                return match place.has_come_in() {
-                    true => Ok(()),
-                    false => Err(self.timed_out(started.elapsed(), location)),
-                };
+                return self.settle(place.has_come_in(), started.elapsed(), location);
             }
             thread::park_timeout(left);
         }
         Ok(())
     }
 
+    /// How a wait ended.
+    fn settle(&self, is_in: bool, waited: Duration, location: Location) -> Result<(), SyncError> {
+        if !is_in {
+            return Err(self.timed_out(waited, location));
+        }
+        // It may run on another thread than the one that joined.
+        self.note.set(location);
+        Ok(())
+    }
+
     fn timed_out(&self, waited: Duration, location: Location) -> SyncError {
         series::timed_out("rw_lock", &self.name);
-        SyncError::Timeout { name: self.name.clone(), waited, holder: self.holder(), location }
+        let (holder, unnamed) = self.holders();
+        SyncError::Timeout { name: self.name.clone(), waited, holder, unnamed, location }
     }
 }
 
@@ -88,13 +95,17 @@ impl Gate {
 struct Place<'a> {
     gate: &'a Gate,
     access: Access,
+    /// What it is noted by when it is let in.
+    thread: u64,
+    location: Location,
     ticket: u64,
     is_settled: bool,
 }
 
 impl<'a> Place<'a> {
     fn take(gate: &'a Gate, access: Access, location: Location) -> Self {
-        let place = Self { gate, access, ticket: gate.join(access, location), is_settled: false };
+        let (thread, ticket) = (this_thread(), gate.join(access, location));
+        let place = Self { gate, access, thread, location, ticket, is_settled: false };
         // Where a report panics, as a test may want it, the place is given up.
         gate.order
             .wait_to_read(&gate.name, location, || gate.is_behind_a_writer(place.ticket, access));
@@ -122,7 +133,10 @@ impl Drop for Place<'_> {
         // It was let in, and does not want it any more.
         match self.access {
             Access::Upgrade => self.gate.lower(Access::Write, Access::Upgradable),
-            access => self.gate.leave(access),
+            access => {
+                self.gate.unnote(self.thread, self.location);
+                self.gate.leave(access);
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use lyra_errors::Location;
 use tokio::runtime::Handle;
+use tokio::sync::{AcquireError, SemaphorePermit};
 use tokio::{task, time};
 
 use super::Shared;
@@ -34,25 +35,27 @@ impl Shared {
         }
         let _wait = series::wait("semaphore", &self.name);
         let started = time::Instant::now();
-        let acquire = self.line.acquire_many(count);
-        let mut acquire = pin!(time::timeout(timeout.min(LONGEST_WAIT), acquire));
-        // Counted as soon as it stands in line, not before.
-        let mut waiting = None;
-        let acquired = poll_fn(|context| {
-            let polled = acquire.as_mut().poll(context);
-            if polled.is_pending() {
+        let acquired = {
+            let mut sleep = pin!(time::sleep_until(started + timeout.min(LONGEST_WAIT)));
+            // A task that used up its turn would be refused its last look.
+            let mut acquire = pin!(task::unconstrained(self.line.acquire_many(count)));
+            // Counted as soon as it stands in line, not before.
+            let mut waiting = None;
+            poll_fn(|context| {
+                if let Poll::Ready(acquired) = acquire.as_mut().poll(context) {
+                    return Poll::Ready(Some(acquired));
+                }
                 waiting.get_or_insert_with(|| Waiting::new(&self.waiting));
-            }
-            polled
-        });
-        match acquired.await {
-            Ok(Ok(permit)) => {
-                permit.forget();
-                Ok(())
-            }
-            Ok(Err(_)) => Err(self.closed(location)),
-            Err(_) => Err(self.timed_out(started.elapsed(), location)),
-        }
+                // Once more at the very end, since permits may have come with
+                // it.
+                sleep.as_mut().poll(context).map(|()| match acquire.as_mut().poll(context) {
+                    Poll::Ready(acquired) => Some(acquired),
+                    Poll::Pending => None,
+                })
+            })
+            .await
+        };
+        self.settle(acquired, started.elapsed(), location)
     }
 
     /// Takes permits, waiting as a thread.
@@ -68,34 +71,52 @@ impl Shared {
         }
         let _wait = series::wait("semaphore", &self.name);
         let started = Instant::now();
-        let mut waiting = None;
-        // On the thread of a task, tokio would answer "not yet" for as long as
-        // the task does not yield, and it does not: it is blocked here.
-        let mut acquire = pin!(task::unconstrained(self.line.acquire_many(count)));
-        let waker = Waker::from(Arc::new(Unpark(thread::current())));
-        let mut context = Context::from_waker(&waker);
-        loop {
-            // Once more at the very end, since permits may have come with it.
-            let left = timeout.saturating_sub(started.elapsed());
-            match acquire.as_mut().poll(&mut context) {
-                Poll::Ready(Ok(permit)) => {
-                    permit.forget();
-                    return Ok(());
-                }
-                Poll::Ready(Err(_)) => return Err(self.closed(location)),
-                Poll::Pending if left.is_zero() => break,
-                Poll::Pending => {
-                    waiting.get_or_insert_with(|| Waiting::new(&self.waiting));
-                    thread::park_timeout(left);
+        let acquired = {
+            let mut waiting = None;
+            // On the thread of a task, tokio would answer "not yet" for as long
+            // as the task does not yield, and it does not: it is blocked here.
+            let mut acquire = pin!(task::unconstrained(self.line.acquire_many(count)));
+            let waker = Waker::from(Arc::new(Unpark(thread::current())));
+            let mut context = Context::from_waker(&waker);
+            loop {
+                // Once more at the very end, since permits may have come with
+                // it.
+                let left = timeout.saturating_sub(started.elapsed());
+                match acquire.as_mut().poll(&mut context) {
+                    Poll::Ready(acquired) => break Some(acquired),
+                    Poll::Pending if left.is_zero() => break None,
+                    Poll::Pending => {
+                        waiting.get_or_insert_with(|| Waiting::new(&self.waiting));
+                        thread::park_timeout(left);
+                    }
                 }
             }
+        };
+        self.settle(acquired, started.elapsed(), location)
+    }
+
+    /// How a wait ended that has left the line: what was set aside for it is
+    /// not taken any more, and is not told as such.
+    fn settle(
+        &self,
+        acquired: Option<Result<SemaphorePermit<'_>, AcquireError>>,
+        waited: Duration,
+        location: Location,
+    ) -> Result<(), SyncError> {
+        match acquired {
+            Some(Ok(permit)) => {
+                permit.forget();
+                Ok(())
+            }
+            Some(Err(_)) => Err(self.closed(location)),
+            None => Err(self.timed_out(waited, location)),
         }
-        Err(self.timed_out(started.elapsed(), location))
     }
 
     fn timed_out(&self, waited: Duration, location: Location) -> SyncError {
         series::timed_out("semaphore", &self.name);
-        SyncError::Timeout { name: self.name.clone(), waited, holder: self.holder(), location }
+        let (holder, unnamed) = self.holders();
+        SyncError::Timeout { name: self.name.clone(), waited, holder, unnamed, location }
     }
 }
 
