@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
-use std::thread::Thread;
+
+use crate::atomics::thread::Thread;
 
 /// How to call one.
 #[derive(Debug)]

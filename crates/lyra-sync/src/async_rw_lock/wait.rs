@@ -4,8 +4,7 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lyra_errors::Location;
 use tokio::runtime::Handle;
@@ -13,6 +12,7 @@ use tokio::time;
 
 use super::access::Access;
 use super::gate::Gate;
+use crate::atomics::{Instant, thread};
 use crate::error::SyncError;
 use crate::holder::this_thread;
 use crate::series;

@@ -1,9 +1,10 @@
 use std::panic::Location;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::deadline::allows_another;
 use super::manager::BlockingManager;
 use super::{Outcome, ResourcePool};
+use crate::atomics::Instant;
 
 impl<M: BlockingManager> ResourcePool<M> {
     /// [`acquire`](Self::acquire) for threads, from the same pool and the same

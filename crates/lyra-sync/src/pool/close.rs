@@ -2,8 +2,7 @@
 
 use std::future::poll_fn;
 use std::task::Poll;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lyra_errors::Location;
 use tokio::runtime::Handle;
@@ -13,6 +12,7 @@ use super::error::PoolError;
 use super::manager::Manager;
 use super::settings::LONGEST;
 use super::shared::Shared;
+use crate::atomics::{Instant, thread};
 use crate::wake::Wake;
 
 impl<M: Manager> Shared<M> {

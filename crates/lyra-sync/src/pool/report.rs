@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use lyra_errors::Location;
-use parking_lot::MutexGuard;
 use tokio::time::Instant;
 
 use super::creation::Failure;
@@ -12,6 +11,7 @@ use super::manager::Manager;
 use super::shared::{PoolState, Shared};
 use super::slot::{Phase, Slot};
 use super::status::{HeldResource, PoolStatus};
+use crate::atomics::MutexGuard;
 use crate::holder::Holder;
 use crate::series;
 

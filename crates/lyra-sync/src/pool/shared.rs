@@ -2,10 +2,8 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::AtomicUsize;
 
 use lyra_errors::Location;
-use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -16,6 +14,7 @@ use super::manager::Manager;
 use super::settings::Settings;
 use super::slot::Note;
 use super::state::State;
+use crate::atomics::{AtomicUsize, Mutex, MutexGuard};
 use crate::name::Name;
 use crate::series;
 use crate::wake::{Wake, bury};

@@ -6,7 +6,6 @@ use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::thread;
 use std::time::Duration;
 
 use lyra_errors::Location;
@@ -20,6 +19,7 @@ use super::item::Item;
 use super::manager::{BlockingManager, Manager};
 use super::shared::Shared;
 use super::state::{Granted, Turn};
+use crate::atomics::{self, thread};
 use crate::series;
 use crate::wake::Wake;
 
@@ -123,7 +123,7 @@ impl<M: BlockingManager> Shared<M> {
     pub(crate) fn wait_blocking(
         self: &Arc<Self>,
         ticket: Option<u64>,
-        started: std::time::Instant,
+        started: atomics::Instant,
         timeout: Duration,
         location: Location,
     ) -> Outcome<M> {

@@ -6,8 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lyra_errors::Location;
 use tokio::runtime::Handle;
@@ -16,6 +15,8 @@ use tokio::{task, time};
 
 use super::Shared;
 use crate::async_rw_lock::LONGEST_WAIT;
+use crate::atomics::Instant;
+use crate::atomics::thread::{self, Thread};
 use crate::error::SyncError;
 use crate::series;
 
