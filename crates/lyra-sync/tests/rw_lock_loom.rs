@@ -4,7 +4,8 @@
 //!
 //! It sees the word, the line and the calls: exclusion, lost wake-ups, a word
 //! that is not zero at the end. It does not see the value behind the gate
-//! (async-lock's), timers, tasks, or more threads than three.
+//! (async-lock's), timers, tasks, or more threads than three;
+//! `rw_lock_shuttle.rs` tries those at random.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is how a test fails")]
 #![allow(dead_code, reason = "the gate has more than is tried here")]
 
