@@ -27,6 +27,7 @@ mod sources {
     pub(crate) mod order;
     pub(crate) mod places;
     pub(crate) mod series;
+    pub(crate) mod timeout_lock;
     pub(crate) mod wake;
 }
 
@@ -39,7 +40,9 @@ use shuttle::future::block_on;
 use shuttle_support::atomics::{self, switch};
 use shuttle_support::tokio::{runtime, sync, task, time};
 use shuttle_support::{LONG, SHORT, below, explore, let_time_pass, or_leave};
-use sources::{async_rw_lock, codes, error, holder, name, order, places, series, wake};
+use sources::{
+    async_rw_lock, codes, error, holder, name, order, places, series, timeout_lock, wake,
+};
 
 /// Two numbers that are equal unless somebody writes.
 type Lock = AsyncRwLock<(u32, u32)>;

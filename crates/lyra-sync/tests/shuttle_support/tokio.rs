@@ -20,7 +20,7 @@ pub(crate) mod runtime {
 pub(crate) mod sync {
     use std::ops::Deref;
 
-    pub(crate) use real_tokio::sync::{Notify, TryAcquireError};
+    pub(crate) use real_tokio::sync::{AcquireError, Notify, SemaphorePermit, TryAcquireError};
 
     use crate::atomics::switch;
 
