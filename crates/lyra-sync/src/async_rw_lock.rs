@@ -46,7 +46,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Tasks and threads stand in one line. Writers go first: as soon as one
 /// waits, readers that come wait, too, and it waits only for the readers that
 /// are in. Among themselves writers go in the order of their arrival. Readers
-/// are not starved: when 8 writers went in a row while readers waited, all of
+/// are not starved: when 7 writers went in a row while readers waited, all of
 /// these readers go. An upgradable read stands in line with the writers.
 ///
 /// A lock that is given back is handed to the one that is next, and is held by
