@@ -203,7 +203,7 @@ impl<T: ?Sized> AsyncRwLock<T> {
     ) -> impl Future<Output = Result<AsyncRwLockUpgradableReadGuard<'_, T>, SyncError>> {
         let location = Location::caller();
         async move {
-            if !self.gate.enter_now(Access::Upgradable, location) {
+            if !self.gate.enter_now(Access::Upgradable, timeout, location) {
                 self.gate.wait(Access::Upgradable, timeout, location).await?;
             }
             Ok(self.reading_upgradably(location))
@@ -258,7 +258,7 @@ impl<T: ?Sized> AsyncRwLock<T> {
         timeout: Duration,
         location: lyra_errors::Location,
     ) -> Result<AsyncRwLockReadGuard<'_, T>, SyncError> {
-        if !self.gate.enter_now(Access::Read, location) {
+        if !self.gate.enter_now(Access::Read, timeout, location) {
             self.gate.wait(Access::Read, timeout, location).await?;
         }
         Ok(self.reading(location))
@@ -270,7 +270,7 @@ impl<T: ?Sized> AsyncRwLock<T> {
         timeout: Duration,
         location: lyra_errors::Location,
     ) -> Result<AsyncRwLockWriteGuard<'_, T>, SyncError> {
-        if !self.gate.enter_now(Access::Write, location) {
+        if !self.gate.enter_now(Access::Write, timeout, location) {
             self.gate.wait(Access::Write, timeout, location).await?;
         }
         Ok(self.writing(location))

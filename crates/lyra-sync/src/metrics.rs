@@ -10,6 +10,7 @@ use lyra_errors::{LabelSet, Metric};
 use tokio::time::Instant;
 
 use crate::name::Name;
+use crate::wake::quietly;
 
 /// Every metric that this crate records, and no other.
 ///
@@ -95,8 +96,12 @@ pub(crate) fn wait<'a>(kind: &'static str, name: &'a Name) -> Wait<'a> {
 impl Drop for Wait<'_> {
     fn drop(&mut self) {
         let time = self.started.elapsed();
-        let key = key(&WAIT, [label(self.name), self.kind]);
-        with_recorder(|recorder| recorder.register_histogram(&key, &METADATA)).record(time);
+        // What it waited for may be granted by now, and not be in a guard: a
+        // panic of the recorder would lose it.
+        quietly(|| {
+            let key = key(&WAIT, [label(self.name), self.kind]);
+            with_recorder(|recorder| recorder.register_histogram(&key, &METADATA)).record(time);
+        });
     }
 }
 

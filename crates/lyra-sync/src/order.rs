@@ -12,6 +12,15 @@ mod owner;
 #[cfg(feature = "lock-order")]
 mod report;
 
+/// How one waits for itself: for a lock that it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Within {
+    /// To read behind a writer, which waits for it.
+    Read,
+    /// For its own guard to be dropped.
+    Itself,
+}
+
 #[cfg(not(feature = "lock-order"))]
 pub(crate) use off::{HeldMark, OrderMark};
 #[cfg(feature = "lock-order")]

@@ -188,7 +188,9 @@ impl<T: ?Sized> TimeoutLock<T> {
         timeout: Duration,
         location: lyra_errors::Location,
     ) -> Result<TimeoutLockGuard<'_, T>, SyncError> {
-        self.order.ask(&self.name, location);
+        if !timeout.is_zero() {
+            self.order.ask(&self.name, location);
+        }
         match self.value.try_lock() {
             Some(value) => Ok(self.guard(value, location)),
             None => self.wait(timeout, location),

@@ -59,13 +59,17 @@ impl Wakes {
 impl Drop for Wakes {
     fn drop(&mut self) {
         mem::take(&mut self.calls).into_iter().for_each(Wake::call);
-        let stale = self.stale.take();
-        quietly(|| drop(stale));
+        discard(self.stale.take());
     }
 }
 
+/// Drops a call that is not to be made.
+pub(crate) fn discard(wake: Option<Wake>) {
+    quietly(|| drop(wake));
+}
+
 /// Runs what may panic, and goes on.
-fn quietly(run: impl FnOnce()) {
+pub(crate) fn quietly(run: impl FnOnce()) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
         bury(panic);
     }
@@ -76,5 +80,48 @@ fn quietly(run: impl FnOnce()) {
 pub(crate) fn bury(panic: Box<dyn Any + Send>) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
         mem::forget(panic);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// Panics when it is called or dropped; the panic carries another one.
+    struct Fragile(Arc<AtomicUsize>);
+
+    struct Worse;
+
+    impl Drop for Worse {
+        fn drop(&mut self) {
+            panic!("as a test wants it");
+        }
+    }
+
+    impl std::task::Wake for Fragile {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    impl Drop for Fragile {
+        fn drop(&mut self) {
+            std::panic::panic_any(Worse);
+        }
+    }
+
+    #[test]
+    fn wakers_that_panic_harm_neither_the_others_nor_who_calls() {
+        let called = Arc::<AtomicUsize>::default();
+        let fragile = || Wake::Task(Waker::from(Arc::new(Fragile(Arc::clone(&called)))));
+        let mut wakes = Wakes::default();
+        wakes.add([fragile(), fragile()]);
+        wakes.discard(Some(fragile()));
+        drop(wakes);
+        discard(Some(fragile()));
+        assert_eq!(called.load(Ordering::SeqCst), 2);
     }
 }

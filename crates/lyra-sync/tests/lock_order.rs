@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is how a test fails")]
 
 use std::thread;
+use std::time::{Duration, Instant};
 
 use lyra_sync::{LockOrderReport, TimeoutLock, lock_order_reports};
 
@@ -171,4 +172,41 @@ fn locks_without_a_name_take_no_part() {
     let _b = b.lock().unwrap();
     let _a = a.lock().unwrap();
     assert!(reports_with(&["unnamed"]).is_empty());
+}
+
+#[test]
+fn a_name_is_its_text_whoever_owns_it() {
+    let (a, b) = (TimeoutLock::named("text-a", ()), TimeoutLock::named("text-b", ()));
+    let (also_a, also_b) =
+        (TimeoutLock::named("text-a".to_owned(), ()), TimeoutLock::named("text-b".to_owned(), ()));
+    both(&a, &b);
+    both(&also_b, &also_a);
+    assert_eq!(reports_with(&["text-a", "text-b"]).len(), 1);
+}
+
+#[test]
+fn without_time_to_wait_a_lock_is_not_asked_for() {
+    let (a, b) = (TimeoutLock::named("zero-a", ()), TimeoutLock::named("zero-b", ()));
+    {
+        let _a = a.lock().unwrap();
+        let _b = b.lock_for(Duration::ZERO).unwrap();
+    }
+    {
+        let _b = b.lock().unwrap();
+        let _a = a.lock_for(Duration::ZERO).unwrap();
+    }
+    assert!(reports_with(&["zero-a", "zero-b"]).is_empty());
+}
+
+#[test]
+fn of_many_locks_that_are_held_the_latest_are_looked_at() {
+    let locks: Vec<_> = (0..2_000).map(|_| TimeoutLock::named("many", ())).collect();
+    let last = TimeoutLock::named("last", ());
+    let begin = Instant::now();
+    let held: Vec<_> = locks.iter().map(|lock| lock.lock().unwrap()).collect();
+    let held_last = last.lock().unwrap();
+    drop((held, held_last));
+    both(&last, &locks[7]);
+    assert_eq!(reports_with(&["many", "last"]).len(), 1);
+    assert!(begin.elapsed() < Duration::from_secs(30), "{:?}", begin.elapsed());
 }

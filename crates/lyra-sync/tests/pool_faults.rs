@@ -400,3 +400,48 @@ async fn the_manager_says_whether_to_try_again_makes_sense() {
     assert_eq!(error.recovery(), Recovery::Retry { after: Some(secs(7)) });
     settle().await;
 }
+
+#[test]
+fn the_timeout_of_a_thread_bounds_its_checks_all_together() {
+    struct Slow;
+    impl Manager for Slow {
+        type Resource = ();
+        type Error = io::Error;
+        async fn create(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    impl lyra_sync::BlockingManager for Slow {
+        fn create_blocking(&self, _: std::time::Duration) -> io::Result<()> {
+            Ok(())
+        }
+        fn recycle_blocking(&self, (): &mut (), timeout: std::time::Duration) -> io::Result<()> {
+            std::thread::sleep(timeout); // tidy: sleep - a check that takes all the time it may
+            Err(refused())
+        }
+    }
+    let pool = ResourcePool::builder(Slow).with_max_size(2).build().unwrap();
+    let both = (pool.acquire_blocking(secs(1)).unwrap(), pool.acquire_blocking(secs(1)).unwrap());
+    drop(both);
+    let error = pool.acquire_blocking(ms(50)).unwrap_err();
+    assert!(matches!(error, PoolError::Timeout { .. }));
+    assert_eq!(pool.status().counts.unsound, 1, "there was no time for another check");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_manager_that_panics_when_asked_for_the_recovery_is_counted() {
+    struct Careless;
+    impl Manager for Careless {
+        type Resource = ();
+        type Error = io::Error;
+        async fn create(&self) -> io::Result<()> {
+            Err(refused())
+        }
+        fn recovery(&self, _: &io::Error) -> Recovery {
+            panic!("as a test wants it")
+        }
+    }
+    let pool = ResourcePool::builder(Careless).build().unwrap();
+    let error = pool.acquire(LONG).await.unwrap_err();
+    assert_eq!((error.recovery(), pool.status().counts.panics), (Recovery::Permanent, 1));
+}

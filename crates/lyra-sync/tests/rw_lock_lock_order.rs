@@ -149,3 +149,22 @@ async fn an_upgrade_is_no_order_of_its_own() {
     drop(write.downgrade());
     assert!(texts_with("rw-upgrade").is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_waits_for_what_it_holds_is_told_once() {
+    let lock = AsyncRwLock::named("rw-again", ());
+    for _ in 0..2 {
+        let _writing = lock.write(LONG).await.unwrap();
+        assert!(lock.write(SHORT).await.is_err());
+        assert!(lock.read(SHORT).await.is_err());
+    }
+    {
+        let _reading = lock.read(LONG).await.unwrap();
+        drop(lock.read(SHORT).await.unwrap());
+        assert!(lock.write(SHORT).await.is_err());
+    }
+    let texts = texts_with("rw-again");
+    assert_eq!(texts.len(), 3, "{texts:#?}");
+    assert!(texts[0].starts_with("deadlock, a lock waited for by whoever holds it:"));
+    assert!(lock_order_reports().iter().any(lyra_sync::LockOrderReport::is_reentry));
+}

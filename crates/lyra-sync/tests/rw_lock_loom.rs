@@ -106,6 +106,10 @@ mod wake {
         }
     }
 
+    pub(crate) fn discard(wake: Option<Wake>) {
+        drop(wake);
+    }
+
     #[derive(Debug, Default)]
     pub(crate) struct Wakes(Vec<Wake>);
 

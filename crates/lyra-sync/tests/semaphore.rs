@@ -185,6 +185,20 @@ fn the_latest_is_named_for_as_long_as_it_stays_and_none_is_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_permit_that_goes_to_a_waiter_names_nobody_until_that_one_has_looked() {
+    let one = Semaphore::named("handed", 1);
+    let first = one.acquire().await.unwrap();
+    let mut wait = Box::pin(one.acquire());
+    assert!(poll_once(&mut wait).is_none());
+    drop(first);
+    let error = one.try_acquire().unwrap_err();
+    assert_eq!((error.holder(), one.status().holder), (None, None), "{error}");
+    let second = wait.await.unwrap();
+    assert!(one.status().holder.is_some());
+    drop(second);
+}
+
+#[tokio::test(start_paused = true)]
 async fn to_take_none_is_refused_by_a_closed_one_alone() {
     for permits in [0, 1] {
         let semaphore = Semaphore::new(permits);

@@ -22,7 +22,7 @@ impl<T: ?Sized> AsyncRwLock<T> {
         timeout: Duration,
     ) -> Result<AsyncRwLockReadGuard<'_, T>, SyncError> {
         let location = Location::caller();
-        if !self.gate.enter_now(Access::Read, location) {
+        if !self.gate.enter_now(Access::Read, timeout, location) {
             self.gate.wait_blocking(Access::Read, timeout, location)?;
         }
         Ok(self.reading(location))
@@ -40,7 +40,7 @@ impl<T: ?Sized> AsyncRwLock<T> {
         timeout: Duration,
     ) -> Result<AsyncRwLockWriteGuard<'_, T>, SyncError> {
         let location = Location::caller();
-        if !self.gate.enter_now(Access::Write, location) {
+        if !self.gate.enter_now(Access::Write, timeout, location) {
             self.gate.wait_blocking(Access::Write, timeout, location)?;
         }
         Ok(self.writing(location))
@@ -58,7 +58,7 @@ impl<T: ?Sized> AsyncRwLock<T> {
         timeout: Duration,
     ) -> Result<AsyncRwLockUpgradableReadGuard<'_, T>, SyncError> {
         let location = Location::caller();
-        if !self.gate.enter_now(Access::Upgradable, location) {
+        if !self.gate.enter_now(Access::Upgradable, timeout, location) {
             self.gate.wait_blocking(Access::Upgradable, timeout, location)?;
         }
         Ok(self.reading_upgradably(location))

@@ -13,6 +13,8 @@
 //! that the other has left; if it comes after, the one that leaves sees the
 //! bit, and looks itself.
 
+use std::time::Duration;
+
 use lyra_errors::Location;
 
 use super::access::{Access, LINE, is_upgradable, is_writing, readers};
@@ -22,7 +24,7 @@ use crate::atomics::{AtomicBool, AtomicUsize, Mutex, MutexGuard, Ordering};
 use crate::holder::{Holder, HolderNote, this_thread};
 use crate::name::Name;
 use crate::order::OrderMark;
-use crate::wake::{Wake, Wakes};
+use crate::wake::{Wake, Wakes, discard};
 
 #[derive(Debug)]
 pub(super) struct Gate {
@@ -47,10 +49,13 @@ impl Gate {
         Self { name, order: OrderMark::new(), had_panic, note: HolderNote::new(), word, line }
     }
 
-    /// Enters if it can, and nobody waits; whoever calls this would wait.
+    /// Enters if it can, and nobody waits; whoever calls this would wait, if
+    /// it has time.
     #[inline]
-    pub(super) fn enter_now(&self, access: Access, location: Location) -> bool {
-        self.order.ask(&self.name, location);
+    pub(super) fn enter_now(&self, access: Access, timeout: Duration, location: Location) -> bool {
+        if !timeout.is_zero() {
+            self.order.ask(&self.name, location);
+        }
         self.try_enter(access, location)
     }
 
@@ -112,7 +117,7 @@ impl Gate {
         };
         // To drop a waker can drop a task with a guard of this very lock.
         drop(line);
-        drop(old);
+        discard(old);
         false
     }
 
@@ -121,7 +126,11 @@ impl Gate {
     /// or the writer gives up, so it may be asked after it joined.
     pub(super) fn is_behind_a_writer(&self, ticket: u64, access: Access) -> bool {
         let mut line = self.line.lock();
-        !is_writing(self.word.load(Ordering::Relaxed)) && line.is_behind_a_writer(ticket, access)
+        !self.is_writing() && line.is_behind_a_writer(ticket, access)
+    }
+
+    pub(super) fn is_writing(&self) -> bool {
+        is_writing(self.word.load(Ordering::Relaxed))
     }
 
     /// Leaves the line; false if it is in by now.

@@ -100,7 +100,7 @@ impl<'a, T: ?Sized> AsyncRwLockUpgradableReadGuard<'a, T> {
         let location = Location::caller();
         async move {
             let gate = self.entry.gate;
-            if !gate.enter_now(Access::Upgrade, location) {
+            if !gate.enter_now(Access::Upgrade, timeout, location) {
                 gate.wait(Access::Upgrade, timeout, location).await?;
             }
             Ok(self.raised(location))
@@ -119,7 +119,7 @@ impl<'a, T: ?Sized> AsyncRwLockUpgradableReadGuard<'a, T> {
         timeout: Duration,
     ) -> Result<AsyncRwLockWriteGuard<'a, T>, SyncError> {
         let (gate, location) = (self.entry.gate, Location::caller());
-        if !gate.enter_now(Access::Upgrade, location) {
+        if !gate.enter_now(Access::Upgrade, timeout, location) {
             gate.wait_blocking(Access::Upgrade, timeout, location)?;
         }
         Ok(self.raised(location))

@@ -15,6 +15,7 @@ use super::gate::Gate;
 use crate::atomics::{Instant, thread};
 use crate::error::SyncError;
 use crate::holder::this_thread;
+use crate::order::Within;
 use crate::series;
 use crate::wake::Wake;
 
@@ -47,7 +48,7 @@ impl Gate {
             sleep.as_mut().poll(context).map(|()| place.has_come_in())
         });
         let is_in = is_in.await;
-        self.settle(is_in, started.elapsed(), location)
+        self.settle(access, is_in, started.elapsed(), location)
     }
 
     /// The same as a thread.
@@ -67,7 +68,7 @@ impl Gate {
         while !place.is_in(Wake::Thread(thread::current())) {
             let left = timeout.saturating_sub(started.elapsed());
             if left.is_zero() {
-                return self.settle(place.has_come_in(), started.elapsed(), location);
+                return self.settle(access, place.has_come_in(), started.elapsed(), location);
             }
             thread::park_timeout(left);
         }
@@ -75,8 +76,21 @@ impl Gate {
     }
 
     /// How a wait ended.
-    fn settle(&self, is_in: bool, waited: Duration, location: Location) -> Result<(), SyncError> {
+    fn settle(
+        &self,
+        access: Access,
+        is_in: bool,
+        waited: Duration,
+        location: Location,
+    ) -> Result<(), SyncError> {
         if !is_in {
+            // Not before: another branch of the same task may have given it
+            // back in time. Who holds it while somebody writes is the writer.
+            self.order.wait(&self.name, location, Within::Itself, || match access {
+                Access::Write => true,
+                Access::Read | Access::Upgradable => self.is_writing(),
+                Access::Upgrade => false,
+            });
             return Err(self.timed_out(waited, location));
         }
         // It may run on another thread than the one that joined.
@@ -107,8 +121,9 @@ impl<'a> Place<'a> {
         let (thread, ticket) = (this_thread(), gate.join(access, location));
         let place = Self { gate, access, thread, location, ticket, is_settled: false };
         // Where a report panics, as a test may want it, the place is given up.
-        gate.order
-            .wait_to_read(&gate.name, location, || gate.is_behind_a_writer(place.ticket, access));
+        gate.order.wait(&gate.name, location, Within::Read, || {
+            gate.is_behind_a_writer(place.ticket, access)
+        });
         place
     }
 

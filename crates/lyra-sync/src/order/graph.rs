@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use lyra_errors::Location;
 
-use super::report::{LockOrderEdge, LockOrderReport, file};
+use super::Within;
+use super::report::{LockOrderEdge, LockOrderReport, keep, tell};
 use crate::name::Name;
 
 /// The most names that are kept, which is for ever: more than a program has
@@ -41,8 +42,8 @@ enum Key {
 struct Graph {
     all: HashMap<Key, Orders>,
     names: usize,
-    /// A name, and the two places of a read within a read.
-    recursive_reads: HashSet<(Name, Location, Location)>,
+    /// A name, and the two places where it was locked, one within the other.
+    within: HashSet<(Name, Location, Location)>,
 }
 
 /// What is known of one lock.
@@ -71,13 +72,18 @@ pub(super) fn asked_while_held(held: &Node, since: Location, asked: &Node, locat
         false => (Key::Name(held.name.clone()), Key::Name(asked.name.clone())),
     };
     let edge = LockOrderEdge::new(&held.name, since, &asked.name, location);
-    with(|graph| graph.add(&from, &to, edge)).iter().for_each(file);
+    let reports = with(|graph| graph.add(&from, &to, edge));
+    // All of them are kept, also where the handler panics at the first.
+    reports.iter().for_each(keep);
+    reports.iter().for_each(tell);
 }
 
-/// It is read at `location` while it is read since `since`, behind a writer.
-pub(super) fn read_within_read(name: &Name, since: Location, location: Location) {
-    if with(|graph| graph.is_new_read(name, since, location)) {
-        file(&LockOrderReport::recursive_read(name, since, location));
+/// It is waited for at `location` by who holds it since `since`.
+pub(super) fn asked_within(within: Within, name: &Name, since: Location, location: Location) {
+    if with(|graph| graph.is_new_within(name, since, location)) {
+        let report = LockOrderReport::within(within, name, since, location);
+        keep(&report);
+        tell(&report);
     }
 }
 
@@ -120,9 +126,8 @@ impl Graph {
         Some(LockOrderReport::circle(edges))
     }
 
-    fn is_new_read(&mut self, name: &Name, since: Location, location: Location) -> bool {
-        self.recursive_reads.len() < NAMES
-            && self.recursive_reads.insert((name.clone(), since, location))
+    fn is_new_within(&mut self, name: &Name, since: Location, location: Location) -> bool {
+        self.within.len() < NAMES && self.within.insert((name.clone(), since, location))
     }
 
     fn remove(&mut self, key: &Key) {

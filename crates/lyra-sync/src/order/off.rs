@@ -19,9 +19,9 @@ impl OrderMark {
     #[inline]
     pub(crate) const fn ask(&self, _: &Name, _: Location) {}
 
-    /// Somebody waits to read, perhaps behind a writer.
+    /// Somebody waits for the lock.
     #[inline]
-    pub(crate) fn wait_to_read(&self, _: &Name, _: Location, _: impl FnOnce() -> bool) {}
+    pub(crate) fn wait(&self, _: &Name, _: Location, _: super::Within, _: impl FnOnce() -> bool) {}
 
     /// Somebody locked.
     #[inline]

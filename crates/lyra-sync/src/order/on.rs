@@ -2,9 +2,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use lyra_errors::Location;
 
-use super::graph::{Node, asked_while_held, forget, read_within_read};
+use super::Within;
+use super::graph::{Node, asked_while_held, asked_within, forget};
 use super::owner::{Held, Owner};
 use crate::name::Name;
+
+/// So many locks that somebody holds are looked at, the latest first, when it
+/// asks for another one.
+const HELD: usize = 64;
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
@@ -28,7 +33,7 @@ impl OrderMark {
             return;
         }
         let asked = self.node(name);
-        for held in Owner::now().all_held() {
+        for held in Owner::now().all_held().into_iter().rev().take(HELD) {
             // To ask for a lock that one holds is another fault, which the
             // lock itself tells, where it is one.
             if held.node.lock != asked.lock {
@@ -37,12 +42,13 @@ impl OrderMark {
         }
     }
 
-    /// Somebody waits to read, perhaps behind a writer, which `is_so` tells.
-    /// If it reads already, the writer waits for it, and it for the writer.
-    pub(crate) fn wait_to_read(
+    /// Somebody waits for the lock. If it holds it already, `is_so` tells
+    /// whether it waits for itself.
+    pub(crate) fn wait(
         &self,
         name: &Name,
         location: Location,
+        within: Within,
         is_so: impl FnOnce() -> bool,
     ) {
         if !name.is_given() {
@@ -53,7 +59,7 @@ impl OrderMark {
         if let Some(held) = held.iter().find(|held| held.node.lock == asked.lock)
             && is_so()
         {
-            read_within_read(name, held.location, location);
+            asked_within(within, name, held.location, location);
         }
     }
 

@@ -3,6 +3,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use lyra_errors::Location;
 
+use super::Within;
 use crate::holder::thread_name;
 use crate::name::Name;
 use crate::series;
@@ -16,7 +17,7 @@ const MOST: usize = 64;
 #[cfg_attr(docsrs, doc(cfg(feature = "lock-order")))]
 pub struct LockOrderReport {
     edges: Vec<Arc<LockOrderEdge>>,
-    is_recursive_read: bool,
+    within: Option<Within>,
 }
 
 /// One lock asked for while another was held.
@@ -59,15 +60,17 @@ pub fn on_lock_order_report(handler: impl Fn(&LockOrderReport) + Send + Sync + '
     HANDLER.set(Box::new(handler)).is_ok()
 }
 
-/// Keeps a report and tells the handler, under no lock of this crate.
-pub(super) fn file(report: &LockOrderReport) {
+/// Counts and keeps a report.
+pub(super) fn keep(report: &LockOrderReport) {
     series::lock_order_reported();
-    {
-        let mut reports = REPORTS.lock().unwrap_or_else(PoisonError::into_inner);
-        if reports.len() < MOST {
-            reports.push(report.clone());
-        }
+    let mut reports = REPORTS.lock().unwrap_or_else(PoisonError::into_inner);
+    if reports.len() < MOST {
+        reports.push(report.clone());
     }
+}
+
+/// Tells the handler, under no lock of this crate.
+pub(super) fn tell(report: &LockOrderReport) {
     if let Some(handler) = HANDLER.get() {
         handler(report);
     }
@@ -75,17 +78,17 @@ pub(super) fn file(report: &LockOrderReport) {
 
 impl LockOrderReport {
     pub(super) fn circle(edges: Vec<Arc<LockOrderEdge>>) -> Self {
-        Self { edges, is_recursive_read: false }
+        Self { edges, within: None }
     }
 
-    pub(super) fn recursive_read(name: &Name, since: Location, location: Location) -> Self {
+    pub(super) fn within(within: Within, name: &Name, since: Location, location: Location) -> Self {
         let edge = Arc::new(LockOrderEdge::new(name, since, name, location));
-        Self { edges: vec![edge], is_recursive_read: true }
+        Self { edges: vec![edge], within: Some(within) }
     }
 
     /// The locks in a circle: each was asked for while the one before was
-    /// held, the first one last by whoever caused this report. One alone is a
-    /// read within a read of the same lock, behind a writer that waits.
+    /// held, the first one last by whoever caused this report. One alone is
+    /// the same lock, waited for by whoever holds it.
     pub fn edges(&self) -> impl Iterator<Item = &LockOrderEdge> {
         self.edges.iter().map(|edge| &**edge)
     }
@@ -94,7 +97,14 @@ impl LockOrderReport {
     /// that waits.
     #[must_use]
     pub fn is_recursive_read(&self) -> bool {
-        self.is_recursive_read
+        self.within == Some(Within::Read)
+    }
+
+    /// Whether it is a lock that is waited for by whoever holds it, and not as
+    /// in [`is_recursive_read`](Self::is_recursive_read).
+    #[must_use]
+    pub fn is_reentry(&self) -> bool {
+        self.within == Some(Within::Itself)
     }
 }
 
@@ -108,10 +118,11 @@ impl LockOrderEdge {
 /// Over several lines, each with the places to look at.
 impl fmt::Display for LockOrderReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.is_recursive_read {
-            true => f.write_str("possible deadlock, a read within a read behind a writer:")?,
-            false => f.write_str("possible deadlock, locks taken in different orders:")?,
-        }
+        f.write_str(match self.within {
+            None => "possible deadlock, locks taken in different orders:",
+            Some(Within::Read) => "possible deadlock, a read within a read behind a writer:",
+            Some(Within::Itself) => "deadlock, a lock waited for by whoever holds it:",
+        })?;
         self.edges().try_for_each(|edge| write!(f, "\n  {edge}"))
     }
 }

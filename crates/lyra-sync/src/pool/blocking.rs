@@ -32,8 +32,7 @@ impl<M: BlockingManager> ResourcePool<M> {
                     self.0.wait_blocking(ticket, started, timeout, location)?
                 }
             };
-            let left = |since: Instant| timeout.saturating_sub(since.elapsed());
-            if let Ok(item) = self.0.check_blocking(item, started.map_or(timeout, left)) {
+            if let Ok(item) = self.0.check_blocking(item, &mut started, timeout) {
                 return Ok(self.guard(item));
             }
             let started = *started.get_or_insert_with(Instant::now);

@@ -96,8 +96,9 @@ impl<M: Manager> ResourcePoolBuilder<M> {
     }
 
     /// How long a resource may be idle: one that was so for longer is destroyed
-    /// by [`maintain`](ResourcePool::maintain), but for the min idle ones, and
-    /// never handed out.
+    /// by [`maintain`](ResourcePool::maintain), but for the min idle ones: of
+    /// these it makes sure by a [check](Manager::recycle) that they still
+    /// work. Without maintenance, none is handed out that was idle for longer.
     pub fn with_idle_timeout(mut self, timeout: Duration) -> Self {
         self.settings.idle_timeout = Some(timeout);
         self

@@ -16,6 +16,7 @@ use super::hooks::ResourceFate;
 use super::item::Item;
 use super::manager::{BlockingManager, Manager};
 use super::shared::{Ending, Shared};
+use crate::atomics;
 
 /// Why a resource was destroyed instead of being handed out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,11 +164,19 @@ impl<M: Manager> Shared<M> {
 }
 
 impl<M: BlockingManager> Shared<M> {
-    pub(crate) fn check_blocking(&self, item: Item<M>, left: Duration) -> Result<Item<M>, Refused> {
+    /// Checks it on this thread, for a caller who began then, or now.
+    pub(crate) fn check_blocking(
+        &self,
+        item: Item<M>,
+        started: &mut Option<atomics::Instant>,
+        timeout: Duration,
+    ) -> Result<Item<M>, Refused> {
         let mut item = self.check_at_once(item)?;
         if item.is_fresh {
             return Ok(item);
         }
+        let started = started.get_or_insert_with(atomics::Instant::now);
+        let left = timeout.saturating_sub(started.elapsed());
         let timeout = left.min(self.settings.recycle_timeout);
         match self.guarded(|| self.manager.recycle_blocking(&mut item.resource, timeout)) {
             Ok(Ok(())) => Ok(item),

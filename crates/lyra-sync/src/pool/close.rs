@@ -13,7 +13,7 @@ use super::manager::Manager;
 use super::settings::LONGEST;
 use super::shared::Shared;
 use crate::atomics::{Instant, thread};
-use crate::wake::Wake;
+use crate::wake::{Wake, discard};
 
 impl<M: Manager> Shared<M> {
     pub(crate) async fn close(
@@ -79,14 +79,15 @@ impl<'a, M: Manager> Drainer<'a, M> {
     /// Whether nothing is out any more; else it is called when something comes
     /// back.
     fn is_done(&self, mut wake: Option<Wake>) -> bool {
-        // What is left of the calls is dropped when the lock is free.
-        self.shared.lock().is_drained(self.number, &mut wake)
+        let is_done = self.shared.lock().is_drained(self.number, &mut wake);
+        discard(wake);
+        is_done
     }
 }
 
 impl<M: Manager> Drop for Drainer<'_, M> {
     fn drop(&mut self) {
         let stale = self.shared.lock().leave_drainers(self.number);
-        drop(stale);
+        discard(stale);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lyra_errors::Location;
+use lyra_errors::{Location, Recovery};
 use tokio::time::Instant;
 
 use super::creation::Failure;
@@ -88,7 +88,9 @@ impl<M: Manager> Shared<M> {
         let name = self.name.clone();
         match failure {
             Failure::Error(source) => {
-                let recovery = self.manager.recovery(&source);
+                // The user's own code, which may panic.
+                let recovery = self.guarded(|| self.manager.recovery(&source));
+                let recovery = recovery.unwrap_or(Recovery::Permanent);
                 PoolError::CreateFailed { name, source, recovery, location }
             }
             Failure::TimedOut => {

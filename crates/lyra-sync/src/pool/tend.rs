@@ -74,7 +74,15 @@ impl<M: Manager> Shared<M> {
             let taken = self.lock().take_idle(|item| item.slot == slot).pop();
             // Somebody may have taken it in the meantime: then it is checked.
             let Some(item) = taken else { continue };
-            if let Some(item) = self.check_cold(item).await {
+            if let Some(mut item) = self.check_cold(item).await {
+                // It stays though it was idle for long, as one of the min idle
+                // ones, and it works: it is there to be taken.
+                if let Some(now) = self.settings.clock()
+                    && item.is_expired(now, &self.settings)
+                    && !item.is_old(now, &self.settings)
+                {
+                    item.idle_since = Some(now);
+                }
                 // All are checked, the coldest first: so their order stays.
                 self.put(item);
             }

@@ -21,7 +21,7 @@ use super::shared::Shared;
 use super::state::{Granted, Turn};
 use crate::atomics::{self, thread};
 use crate::series;
-use crate::wake::Wake;
+use crate::wake::{Wake, discard};
 
 type Outcome<M> = Result<Item<M>, PoolError<<M as Manager>::Error>>;
 
@@ -157,6 +157,7 @@ impl<M: Manager> Place<'_, M> {
         let note = self.shared.note(self.location);
         let mut wake = Some(wake);
         let turn = self.shared.lock().turn(self.ticket, note, now, time_is_up, &mut wake);
+        discard(wake);
         match turn {
             Turn::Take(item) => Step::Done(Ok(item)),
             Turn::Failed(failure) => {

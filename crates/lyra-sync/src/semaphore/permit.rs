@@ -33,9 +33,9 @@ impl Drop for SemaphorePermit {
             // another one that is noted could be told by what the permit would
             // have to carry, which makes it slower by a quarter; and whoever
             // takes this permit notes itself.
-            if self.shared.out() > self.count {
-                self.shared.note.clear();
-            }
+            // Where someone waits, the permit is out all the same, before the
+            // one that it goes to has looked.
+            self.shared.note.clear();
             self.shared.give_back(self.count);
         }
     }

@@ -94,8 +94,8 @@ fn so_many_names_are_kept_and_no_more() {
 fn so_many_reads_within_reads_are_kept_and_no_more() {
     let (mut graph, here) = (Graph::default(), Location::caller());
     for index in 0..NAMES {
-        assert!(graph.is_new_read(&format!("name-{index}").into(), here, here));
+        assert!(graph.is_new_within(&format!("name-{index}").into(), here, here));
     }
-    assert!(!graph.is_new_read(&"late".into(), here, here));
-    assert_eq!(graph.recursive_reads.len(), NAMES);
+    assert!(!graph.is_new_within(&"late".into(), here, here));
+    assert_eq!(graph.within.len(), NAMES);
 }

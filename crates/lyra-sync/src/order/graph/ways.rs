@@ -4,6 +4,11 @@ use std::collections::{HashMap, VecDeque};
 
 use super::{Graph, Key, SHOWN};
 
+/// So many locks are looked at for a circle: more than an order leads over
+/// that somebody meant. With many locks of one name, each of which is held
+/// while the next is asked for, a search would take longer and longer.
+const LOOKED_AT: usize = 1_024;
+
 /// How a lock is reached with the fewest orders.
 #[derive(Default)]
 struct Reached<'a> {
@@ -35,7 +40,7 @@ impl Graph {
         let mut next = VecDeque::from([from]);
         while let Some(key) = next.pop_front() {
             // Whatever leads to the end in as few steps came before the end.
-            if key == to {
+            if key == to || reached.len() > LOOKED_AT {
                 break;
             }
             let steps = reached.get(key).map_or(0, |at| at.steps) + 1;
