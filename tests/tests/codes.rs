@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use lyra_errors::Code;
 
 /// The crates with the area of their codes.
-const CRATES: [(&str, &[&str], &[Code]); 6] = [
+const CRATES: [(&str, &[&str], &[Code]); 7] = [
     ("lyra-errors", &["errors", "host"], lyra_errors::CODES),
     ("lyra-memstore", &["memstore"], lyra_memstore::CODES),
     ("lyra-backup", &["backup"], lyra_backup::CODES),
+    ("lyra-gpu", &["gpu"], lyra_gpu::CODES),
     ("lyra-ratelimit", &["ratelimit"], lyra_ratelimit::CODES),
     ("lyra-retry", &["retry"], lyra_retry::CODES),
     ("lyra-sync", &["sync"], lyra_sync::CODES),

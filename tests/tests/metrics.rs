@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use lyra_errors::Metric;
 
 /// The crates with their tables.
-const CRATES: [(&str, &[Metric]); 3] = [
+const CRATES: [(&str, &[Metric]); 4] = [
+    ("lyra-gpu", lyra_gpu::METRICS),
     ("lyra-ratelimit", lyra_ratelimit::METRICS),
     ("lyra-retry", lyra_retry::METRICS),
     ("lyra-sync", lyra_sync::METRICS),

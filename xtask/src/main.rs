@@ -16,6 +16,7 @@ mod bench;
 mod budget;
 mod ci;
 mod failure;
+mod gpu_mutants;
 mod process_tree;
 mod report;
 mod run;
@@ -43,6 +44,7 @@ enum Request {
     Soak { factor: u64 },
     Repeat { seed: u64 },
     Bench(Bench),
+    GpuMutants,
 }
 
 impl Request {
@@ -61,6 +63,7 @@ impl Request {
                 Err(_) => Err(format!("`repro` takes a seed, which `{seed}` is not")),
             },
             ["repro"] => Err("`repro` takes the seed that a failing test has named".to_owned()),
+            ["gpu-mutants"] => Ok(Self::GpuMutants),
             ["bench", rest @ ..] => Bench::parse(rest).map(Self::Bench),
             [name] => STEPS
                 .iter()
@@ -82,7 +85,8 @@ fn help() -> String {
     text.push_str(
         "  lean --bless    rewrites the lists of `lean`, after a change that was argued for
   soak [FACTOR]   the tests that take doses, with 100 or FACTOR times those of `test`
-  repro SEED      the tests that take a seed, with the one that a failure has named\n",
+  repro SEED      the tests that take a seed, with the one that a failure has named
+  gpu-mutants     puts faults into a copy of lyra-gpu, and names the tests that find them\n",
     );
     text.push_str(&bench::help());
     text
@@ -117,6 +121,7 @@ fn main() -> ExitCode {
         Request::Soak { factor } => soak::run(&workspace, factor).map(|()| true),
         Request::Repeat { seed } => soak::repeat(&workspace, seed).map(|()| true),
         Request::Bench(bench) => bench.run(&workspace),
+        Request::GpuMutants => gpu_mutants::run(&workspace),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

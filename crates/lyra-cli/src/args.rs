@@ -1,6 +1,7 @@
 //! What can be typed. Help texts are the doc comments.
 
 pub(crate) mod backup;
+pub(crate) mod gpu;
 pub(crate) mod memory;
 
 use std::path::PathBuf;
@@ -19,7 +20,7 @@ Exit codes:
   6    done, but some files had changed while they were read or were skipped
   130  interrupted, with nothing half-done";
 
-/// The reliability layer of a local AI agent, by hand: its memory and its backups.
+/// The reliability layer of a local AI agent, by hand: its memory, its backups and its GPUs.
 ///
 /// `lyra tour` shows the whole of it on real text, in a temporary directory.
 #[derive(Debug, Parser)]
@@ -69,6 +70,8 @@ pub(crate) enum Command {
     Memory(memory::MemoryArgs),
     /// How it survives: create, list, validate, restore, prune
     Backup(backup::BackupArgs),
+    /// What fits on the cards, and how they stand
+    Gpu(gpu::GpuArgs),
     /// What works here, what is missing, and what to do about it
     Doctor,
 }

@@ -3,6 +3,7 @@
 
 pub(crate) mod backup;
 pub(crate) mod doctor;
+pub(crate) mod gpu;
 pub(crate) mod memory;
 pub(crate) mod tour;
 

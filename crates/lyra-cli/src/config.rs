@@ -1,5 +1,7 @@
 //! `lyra.toml`, overridden by `LYRA_…` variables, overridden by options.
 
+mod gpu;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -11,6 +13,7 @@ use toml::{Table, Value};
 
 use crate::args::Format;
 use crate::error::{ConfigSnafu, NoSuchPathSnafu, UnknownKeySnafu, UnusablePathSnafu};
+pub(crate) use gpu::GpuConfig;
 
 /// The effective configuration. Its fields *are* the keys of `lyra.toml`, one
 /// table per crate; a variable is named `LYRA_<TABLE>_<KEY>`.
@@ -19,6 +22,7 @@ use crate::error::{ConfigSnafu, NoSuchPathSnafu, UnknownKeySnafu, UnusablePathSn
 pub(crate) struct Config {
     pub(crate) memstore: MemstoreConfig,
     pub(crate) backup: BackupConfig,
+    pub(crate) gpu: GpuConfig,
     pub(crate) cli: CliConfig,
 }
 
@@ -74,7 +78,7 @@ pub(crate) struct Loaded {
 }
 
 /// The values that are paths. In a file they count from the file's directory.
-const PATHS: [&str; 3] = ["memstore.dir", "backup.source", "backup.dir"];
+const PATHS: [&str; 4] = ["memstore.dir", "backup.source", "backup.dir", "gpu.library"];
 
 impl Loaded {
     /// Reads `file`, or `lyra.toml` where there is one, and the variables.
@@ -156,7 +160,7 @@ fn read_file(
                 return Err(ConfigSnafu { origin, reason }.build().into());
             }
             let value = match value {
-                Value::String(path) if PATHS.contains(&full.as_str()) => {
+                Value::String(path) if PATHS.contains(&full.as_str()) && !path.is_empty() => {
                     Value::String(beside(file, path))
                 }
                 other => other.clone(),
@@ -317,6 +321,9 @@ mod tests {
             ("memstore = 3\n", "write [memstore]"),
             ("[memstore]\ndimension = -1\n", "dimension"),
             ("[cli]\nformat = \"xml\"\n", "format"),
+            ("[gpu]\nsample_interval = \"often\"\n", "`often` is no time"),
+            ("[gpu]\nbudgets = \"20GiB\"\n", "DEVICE=SIZE"),
+            ("[gpu]\nwarning = 300\n", "warning"),
         ] {
             let error = load(text, &[]).unwrap_err();
             assert_eq!(error.code().id(), "cli.config", "{text}");

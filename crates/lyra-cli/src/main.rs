@@ -8,6 +8,7 @@ mod error;
 mod exit;
 mod interrupt;
 mod output;
+mod quantity;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -16,7 +17,7 @@ use clap::Parser as _;
 use lyra::errors::{Error, Result};
 
 use args::{Arguments, Command, Format};
-use commands::{Context, backup, doctor, memory, tour};
+use commands::{Context, backup, doctor, gpu, memory, tour};
 use config::Loaded;
 use error::UsageSnafu;
 use exit::Exit;
@@ -53,6 +54,7 @@ fn done(command: Command, context: &Context) -> Result<Exit> {
         Command::Tour(args) => tour::run(args, context),
         Command::Memory(args) => memory::run(args, context),
         Command::Backup(args) => backup::run(args, context),
+        Command::Gpu(args) => gpu::run(args, context),
         Command::Doctor => doctor::run(context),
     }
 }

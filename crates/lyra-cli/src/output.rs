@@ -1,6 +1,7 @@
 //! The one place that prints: results on stdout, everything else on stderr.
 
 pub(crate) mod progress;
+pub(crate) mod screen;
 pub(crate) mod table;
 pub(crate) mod units;
 
@@ -69,6 +70,13 @@ impl Output {
             "" => Ok(()),
             text => self.payload(|stdout| told_all(writeln!(stdout, "{text}"))).map(|_| ()),
         }
+    }
+
+    /// One document of several, on a line of its own; nothing where the reader
+    /// went away.
+    pub(crate) fn line<T: Serialize>(self, document: &T) -> Result<Option<()>> {
+        let text = json(serde_json::to_string(document))?;
+        self.payload(|stdout| told_all(writeln!(stdout, "{text}")))
     }
 
     /// Lets `write` put on stdout what is too long to be held in memory.

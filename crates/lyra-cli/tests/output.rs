@@ -36,6 +36,8 @@ fn every_command_prints_the_document_that_the_readme_describes() {
         ("backup rollback", "backup rollback --target t"),
         ("backup discard-previous", "backup discard-previous --target t"),
         ("backup prune", "backup prune --dry-run"),
+        ("gpu status", "gpu status"),
+        ("gpu plan", "gpu plan 1GiB"),
         ("doctor", "doctor"),
         ("tour", "tour --from in.md"),
     ];

@@ -28,6 +28,7 @@ fn the_tour_of_this_checkout_succeeds_and_ends_with_a_table() {
         "search",
         "call",
         "lock",
+        "gpu",
         "backup",
         "validate",
         "restore",
@@ -53,14 +54,18 @@ fn the_tour_as_one_document_has_counts_and_times() {
     let tour = place.json("tour --from texts");
     assert_eq!(tour["ok"], true);
     let steps = tour["steps"].as_array().unwrap();
-    assert_eq!(steps.len(), 10);
+    assert_eq!(steps.len(), 11);
     assert!(steps.iter().all(|step| step["seconds"].is_f64()), "{tour}");
     let lock = &steps[5]["counts"];
     assert_eq!((&lock["holder"], steps[5]["step"].as_str()), (&json!("night-shift"), Some("lock")));
     assert!(lock["error"].as_str().unwrap().contains("held by thread `night-shift` since"));
     assert_eq!(steps[0]["counts"]["entries"], 2);
     assert_eq!(steps[0]["counts"]["files"], 1);
-    let compare = &steps[9]["counts"];
+    let gpu = &steps[6]["counts"];
+    let moved = [&gpu["admitted"], &gpu["evicted"], &gpu["degraded"], &gpu["simulated"]];
+    assert_eq!(moved, [&json!(3), &json!(1), &json!(1), &json!(true)]);
+    assert!(gpu["peak_bytes"].as_u64() <= Some(24 * (1 << 30) / 100 * 85), "{gpu}");
+    let compare = &steps[10]["counts"];
     assert_eq!(compare["equal"], compare["expected"]);
     assert!(compare["equal"].as_u64().unwrap() >= 4, "{tour}");
     assert_eq!(place.names("."), ["texts"]);

@@ -6,6 +6,8 @@ pub use lyra_errors as errors;
 
 #[cfg(feature = "backup")]
 pub use lyra_backup as backup;
+#[cfg(feature = "gpu")]
+pub use lyra_gpu as gpu;
 #[cfg(feature = "memstore")]
 pub use lyra_memstore as memstore;
 #[cfg(feature = "ratelimit")]

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use lyra::backup::BackupManager;
 use lyra::errors::{Error, Result};
+use lyra::gpu::{DeviceKind, DeviceStatus};
 use lyra::memstore::MemoryStore;
 use serde::Serialize;
 
 use super::Context;
 use super::backup::age;
+use super::gpu::Found;
 use crate::config::Setting;
 use crate::exit::Exit;
 use crate::output::table::table;
@@ -30,6 +32,7 @@ pub(crate) fn run(context: &Context) -> Result<Exit> {
         checks.extend(file_system(name, dir));
     }
     checks.extend(["tar", "zstd"].map(tool));
+    checks.push(gpu(context));
     let report = Report {
         ok: checks.iter().all(|check| check.state != State::Broken),
         version: env!("CARGO_PKG_VERSION"),
@@ -199,6 +202,31 @@ fn tool(name: &str) -> Check {
             format!("install {name} to read archives without lyra: `tar --zstd -tf ARCHIVE`"),
         ),
     }
+}
+
+fn gpu(context: &Context) -> Check {
+    let found = match Found::on_this_machine(&context.config().gpu) {
+        Ok(found) => found,
+        Err(error) => return Check::broken("gpu", &error),
+    };
+    if let Some(reason) = found.no_gpu {
+        return Check::note(
+            "gpu",
+            format!("none: {reason}"),
+            "models go to the processor; where there is a card, install its driver, or name its \
+             library in gpu.library",
+        );
+    }
+    let status = found.manager.status();
+    let cards = status.devices.iter().filter(|device| device.kind == DeviceKind::Gpu);
+    let told: Vec<_> = cards.map(card).collect();
+    Check::ok("gpu", told.join("; "))
+}
+
+fn card(card: &DeviceStatus) -> String {
+    let (free, total) = (card.total.saturating_sub(card.used), card.total);
+    let (free, total) = (units::bytes(free), units::bytes(total));
+    format!("{} ({}): {free} of {total} free", card.name, card.health.as_str())
 }
 
 fn human(report: &Report) -> String {

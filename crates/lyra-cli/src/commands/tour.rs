@@ -3,6 +3,7 @@ mod calls;
 mod comparison;
 mod http;
 mod locks;
+mod models;
 mod service;
 mod stage;
 mod texts;
@@ -44,6 +45,7 @@ pub(crate) fn run(args: TourArgs, context: &Context) -> Result<Exit> {
     tour.search()?;
     tour.call()?;
     tour.lock()?;
+    tour.manage()?;
     let backup = tour.back_up_under_load()?;
     tour.validate(&backup.name)?;
     tour.restore(&backup.name)?;
@@ -137,7 +139,7 @@ impl<'a> Tour<'a> {
         let before = self.counts()?;
         self.store.transaction(|tx| -> Result<(), MemoryError> {
             tx.add("journal", Entry::journal("The tour began.", "A beginning").with_id("tour"))?;
-            tx.add("facts", Entry::fact("A tour has nine steps.").with_id("tour"))?;
+            tx.add("facts", Entry::fact("A tour has eleven steps.").with_id("tour"))?;
             Ok(())
         })?;
         let after = self.counts()?;

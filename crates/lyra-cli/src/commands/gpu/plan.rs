@@ -1,0 +1,181 @@
+use lyra::errors::Result;
+use lyra::gpu::{
+    Candidate, DeviceId, DeviceKind, GpuError, GpuManager, LoadVerdict, Loaded, ModelHandle,
+    ModelSpec, Reservation,
+};
+use serde::Serialize;
+
+use super::Context;
+use super::document::mode;
+use super::found::Found;
+use crate::args::gpu::PlanArgs;
+use crate::exit::Exit;
+use crate::output::table::table;
+use crate::output::units;
+use crate::quantity::Size;
+
+pub(super) fn run(args: &PlanArgs, found: &Found, context: &Context) -> Result<Exit> {
+    let mut plan = Plan { gpu: &found.manager, in_use: Vec::new() };
+    let mut steps = Vec::new();
+    for (number, size) in (1..).zip(&args.sizes) {
+        let (step, handle) = plan.step(number, *size)?;
+        steps.push(step);
+        plan.in_use.extend(handle.filter(|_| args.in_use));
+    }
+    let status = found.manager.status();
+    let document = Document {
+        mode: mode(&status),
+        no_gpu: found.no_gpu.as_deref().filter(|_| !status.has_gpu),
+        steps,
+    };
+    context.output.result(&document, human)?;
+    Ok(Exit::Done)
+}
+
+#[derive(Debug, Serialize)]
+struct Document<'a> {
+    mode: &'static str,
+    no_gpu: Option<&'a str>,
+    steps: Vec<Step>,
+}
+
+/// What becomes of one model.
+#[derive(Debug, Serialize)]
+struct Step {
+    model: u32,
+    bytes: u64,
+    outcome: Outcome,
+    device: Option<String>,
+    /// How much can be loaded there afterwards.
+    left: Option<u64>,
+    /// The models that leave for it.
+    evicts: Vec<u32>,
+    why: String,
+}
+
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Outcome {
+    /// On a GPU, as things are.
+    Load,
+    /// On a GPU, after others have left it.
+    Evict,
+    /// On the processor instead of a GPU.
+    Degrade,
+    /// Not now.
+    Wait,
+    /// Not on these devices.
+    Never,
+}
+
+/// Models that take their memory on the books only.
+struct Plan<'a> {
+    gpu: &'a GpuManager,
+    in_use: Vec<ModelHandle>,
+}
+
+impl Plan<'_> {
+    fn step(&mut self, number: u32, size: Size) -> Result<(Step, Option<ModelHandle>)> {
+        let bytes = size.bytes();
+        let verdict = self.gpu.can_load_model(bytes);
+        let mut step = Step {
+            model: number,
+            bytes,
+            outcome: Outcome::Load,
+            device: None,
+            left: None,
+            evicts: Vec::new(),
+            why: why(&verdict),
+        };
+        if let LoadVerdict::FitsAfterEviction { models, .. } = &verdict {
+            step.outcome = Outcome::Evict;
+            for model in models {
+                self.gpu.unregister(model)?;
+                step.evicts.extend(model.parse::<u32>());
+            }
+        }
+        let spec = ModelSpec::new(number.to_string())
+            .with_candidate(Candidate::gpu("gpu", bytes))
+            .with_candidate(Candidate::cpu("cpu", bytes));
+        let reservation = match self.gpu.try_reserve(&spec) {
+            Ok(reservation) => reservation,
+            Err(error) => {
+                step.outcome = refused(&error)?;
+                return Ok((step, None));
+            }
+        };
+        if reservation.grant().instead_of.is_some() {
+            step.outcome = Outcome::Degrade;
+        }
+        self.place(&mut step, &reservation);
+        Ok((step, Some(reservation.commit(Loaded::value(())))))
+    }
+
+    /// Where it is, and what is left there.
+    fn place(&self, step: &mut Step, reservation: &Reservation) {
+        let Some((id, _)) = reservation.grant().shares.first() else { return };
+        let status = self.gpu.status();
+        let device = status.devices.iter().find(|device| device.id == *id);
+        step.left = device.map(|device| device.headroom);
+        step.device = Some(self.label(id));
+    }
+
+    /// A device as `status` shows it.
+    fn label(&self, id: &DeviceId) -> String {
+        let status = self.gpu.status();
+        let device = status.devices.iter().find(|device| device.id == *id);
+        match device.map(|device| (device.kind, device.index)) {
+            Some((DeviceKind::Gpu, index)) => format!("GPU {index}"),
+            Some((DeviceKind::Cpu, _)) => "CPU".to_owned(),
+            _ => id.to_string(),
+        }
+    }
+}
+
+/// What a refusal means; none where it is a failure.
+fn refused(error: &GpuError) -> Result<Outcome, GpuError> {
+    match error {
+        GpuError::NoRoom { .. } => Ok(Outcome::Wait),
+        GpuError::TooLarge { .. } | GpuError::NoDevice { .. } => Ok(Outcome::Never),
+        other => Err(other.clone()),
+    }
+}
+
+/// What the manager says of a GPU.
+fn why(verdict: &LoadVerdict) -> String {
+    match verdict {
+        LoadVerdict::Fits { .. } => "fits as it is".to_owned(),
+        LoadVerdict::FitsSoon { .. } => "fits when what is leaving has left".to_owned(),
+        LoadVerdict::FitsAfterEviction { models, .. } => {
+            format!("fits when {} has left", models.join(" and "))
+        }
+        LoadVerdict::TooLarge { largest } => {
+            format!("no GPU ever takes more than {}", units::bytes(*largest))
+        }
+        LoadVerdict::NoGpu => "there is no GPU".to_owned(),
+        _ => "what is used of the GPUs leaves no room".to_owned(),
+    }
+}
+
+fn human(document: &Document<'_>) -> String {
+    let rows = document.steps.iter().map(|step| {
+        let device = step.device.as_deref().unwrap_or_default();
+        let what = match step.outcome {
+            Outcome::Load => format!("on {device}"),
+            Outcome::Evict => {
+                let models: Vec<_> = step.evicts.iter().map(u32::to_string).collect();
+                format!("on {device}, evicts {}", models.join(", "))
+            }
+            Outcome::Degrade => format!("on the {device} instead"),
+            Outcome::Wait => "not now".to_owned(),
+            Outcome::Never => "never".to_owned(),
+        };
+        let left = step.left.map(units::bytes).unwrap_or_default();
+        [step.model.to_string(), units::bytes(step.bytes), what, left, step.why.clone()]
+    });
+    let table = table(["model", "size", "is loaded", "left there", "why"], &[0, 1, 3], rows);
+    match document.no_gpu {
+        Some(reason) => format!("no GPU: {reason}\n\n{table}"),
+        None => table,
+    }
+}

@@ -1,0 +1,193 @@
+//! From the decision that a model leaves until the device shows its memory as
+//! free: asked twice, ended by force, and kept on the books.
+
+use std::time::Duration;
+
+use super::{Condition, Effect, Entry, Key, Scheduler, State};
+use crate::event::{EventKind, UnloadReason};
+
+/// How often its unloader is asked before it is ended by force.
+const ATTEMPTS: u8 = 2;
+
+impl Scheduler {
+    /// Begins to unload what nobody uses.
+    pub(crate) fn begin_unload(&mut self, now: Duration, key: Key, reason: UnloadReason) {
+        let Some(entry) = self.entries.get(&key) else { return };
+        if entry.state != State::Ready || entry.refs > 0 {
+            return;
+        }
+        let (model, bytes) = (entry.name(), entry.bytes());
+        self.counts.evicted += 1;
+        self.disturb(key);
+        self.change(now, key, |entry| {
+            entry.state = State::Unloading { since: now, attempt: 1, reason };
+            entry.shares.iter_mut().for_each(|share| share.is_back = false);
+        });
+        self.tell(now, EventKind::Unloading { model, bytes, reason });
+        self.effects.push(Effect::Unload(key));
+    }
+
+    /// Its unloader is done, or has failed, or took too long.
+    pub(crate) fn unload_answered(&mut self, now: Duration, key: Key, is_done: bool) {
+        let Some(entry) = self.entries.get(&key) else { return };
+        let State::Unloading { since, attempt, reason } = entry.state else { return };
+        let model = entry.name();
+        if is_done {
+            return self.begin_verify(now, key, since, false);
+        }
+        self.tell(now, EventKind::UnloadFailed { model: model.clone(), attempt });
+        if attempt < ATTEMPTS {
+            let state = State::Unloading { since, attempt: attempt + 1, reason };
+            self.change(now, key, |entry| entry.state = state);
+            self.effects.push(Effect::Unload(key));
+        } else {
+            self.tell(now, EventKind::Killed { model });
+            self.effects.push(Effect::Kill(key));
+            self.begin_verify(now, key, since, true);
+        }
+    }
+
+    pub(super) fn begin_verify(
+        &mut self,
+        now: Duration,
+        key: Key,
+        asked: Duration,
+        is_killed: bool,
+    ) {
+        self.change(now, key, |entry| {
+            entry.state = State::Verifying { since: now, asked, is_killed };
+        });
+        // A device that cannot be read can show nothing.
+        self.verify_blind(now, key);
+    }
+
+    pub(super) fn verify_blind(&mut self, now: Duration, key: Key) {
+        let Some(entry) = self.entries.get(&key) else { return };
+        let is_blind = entry.shares.iter().all(|share| {
+            let condition = self.devices[share.device].condition;
+            matches!(condition, Condition::Lost | Condition::Unmeasured)
+        });
+        if is_blind {
+            self.gone(now, key);
+        }
+    }
+
+    /// Looks what has come back to a device that was just read.
+    pub(super) fn verify(&mut self, now: Duration, device: usize) {
+        let mut freed = self.devices[device].freed();
+        let waiting = self.entries.iter().filter(|(_, entry)| entry.share_on(device).is_some());
+        let mut keys: Vec<(bool, Duration, Key)> = waiting
+            .filter_map(|(key, entry)| match entry.state {
+                State::Verifying { since, .. } => Some((false, since, *key)),
+                State::Quarantined => Some((true, Duration::ZERO, *key)),
+                _ => None,
+            })
+            .collect();
+        // What was unloaded first is back first; what is in quarantine last.
+        keys.sort_unstable();
+        for (.., key) in keys {
+            let is_gone = {
+                let Some(entry) = self.entries.get_mut(&key) else { continue };
+                for share in entry.shares.iter_mut().filter(|share| share.device == device) {
+                    let expected = i128::from(share.expected());
+                    // Nine tenths, as a driver keeps some for itself.
+                    share.is_back = freed * 10 >= expected * 9;
+                    if share.is_back {
+                        freed -= expected;
+                    }
+                }
+                entry.shares.iter().all(|share| share.is_back)
+            };
+            if is_gone {
+                self.gone(now, key);
+            }
+        }
+    }
+
+    /// What does not come back in time is ended by force, and then stays on
+    /// the books, unless nobody said how much it was: then what is lacking is
+    /// somebody else's from now on.
+    pub(super) fn verify_in_time(&mut self, now: Duration) {
+        let late: Vec<(Key, bool)> = self
+            .entries
+            .iter()
+            .filter_map(|(key, entry)| match entry.state {
+                State::Verifying { since, is_killed, .. }
+                    if now.saturating_sub(since) >= self.policy.verify_timeout
+                        && !self.is_hidden(entry)
+                        && (!is_killed || self.is_shown(entry)) =>
+                {
+                    Some((*key, is_killed))
+                }
+                _ => None,
+            })
+            .collect();
+        for (key, is_killed) in late {
+            let Some(entry) = self.entries.get(&key) else { continue };
+            let (model, bytes) = (entry.name(), entry.bytes());
+            let is_told = entry.shares.iter().all(|share| share.is_told);
+            match (is_killed, is_told) {
+                (false, _) => {
+                    self.tell(now, EventKind::Killed { model });
+                    self.effects.push(Effect::Kill(key));
+                    self.change(now, key, |entry| {
+                        if let State::Verifying { since, is_killed, .. } = &mut entry.state {
+                            (*since, *is_killed) = (now, true);
+                        }
+                    });
+                }
+                (true, true) => {
+                    self.counts.unverified += 1;
+                    self.names.remove(&model);
+                    self.change(now, key, |entry| entry.state = State::Quarantined);
+                    self.tell(now, EventKind::Quarantined { model, bytes });
+                }
+                (true, false) => {
+                    self.counts.unverified += 1;
+                    let missing = bytes.min(self.missing(&entry.devices()));
+                    self.strike(now, key);
+                    self.effects.push(Effect::Forget(key));
+                    self.tell(now, EventKind::UnloadUnverified { model, missing });
+                }
+            }
+        }
+    }
+
+    /// Whether a load on one of its devices may hide what came back.
+    fn is_hidden(&self, entry: &Entry) -> bool {
+        entry.shares.iter().any(|share| self.devices[share.device].sums.loading > 0)
+    }
+
+    /// Whether its devices were read since anything moved: who is lacking
+    /// memory otherwise cannot tell how much.
+    fn is_shown(&self, entry: &Entry) -> bool {
+        entry.shares.iter().all(|share| {
+            let device = &self.devices[share.device];
+            let is_blind = matches!(device.condition, Condition::Lost | Condition::Unmeasured);
+            is_blind || device.is_current
+        })
+    }
+
+    fn missing(&self, devices: &[usize]) -> u64 {
+        let lacking = devices.iter().map(|index| {
+            let device = &self.devices[*index];
+            i128::from(device.sums.coming()) - device.freed()
+        });
+        lacking.map(|lacking| u64::try_from(lacking).unwrap_or(0)).sum()
+    }
+
+    /// Its memory is back.
+    fn gone(&mut self, now: Duration, key: Key) {
+        let Some(entry) = self.strike(now, key) else { return };
+        let (model, bytes) = (entry.name(), entry.bytes());
+        self.counts.unloaded += 1;
+        self.effects.push(Effect::Forget(key));
+        let kind = match entry.state {
+            State::Verifying { asked, .. } => {
+                EventKind::Unloaded { model, bytes, took: now.saturating_sub(asked) }
+            }
+            _ => EventKind::QuarantineEnded { model, bytes },
+        };
+        self.tell(now, kind);
+    }
+}
