@@ -7,6 +7,7 @@
 
 mod arguments;
 mod goals;
+mod gpu;
 mod harness;
 mod ratelimit;
 mod results;
@@ -26,10 +27,11 @@ struct Area {
 }
 
 /// `cargo xtask bench` knows the same names; a test of xtask compares them.
-const AREAS: [Area; 3] = [
+const AREAS: [Area; 4] = [
     Area { name: "retry", peers: &retry::PEERS, measure: retry::measure },
     Area { name: "ratelimit", peers: &ratelimit::PEERS, measure: ratelimit::measure },
     Area { name: "sync", peers: &sync::PEERS, measure: sync::measure },
+    Area { name: "gpu", peers: &gpu::PEERS, measure: gpu::measure },
 ];
 
 fn main() -> ExitCode {
