@@ -84,7 +84,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Back::Never),
     ];
     prop_oneof![
-        18 => which().prop_map(Step::Request),
+        16 => which().prop_map(Step::Request),
         2 => which().prop_map(Step::Leave),
         2 => which().prop_map(Step::Reserve),
         4 => which().prop_map(Step::LoadPart),
@@ -101,7 +101,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (which(), any::<bool>()).prop_map(|(at, of_now)| Step::EndRead(at, of_now)),
         6 => prop_oneof![6 => 1..500_u64, 2 => 500..3_500_u64, 1 => 3_500..40_000_u64].prop_map(Step::Wait),
         1 => Just(Step::Return),
-        10 => Just(Step::Calm),
+        18 => Just(Step::Calm),
         2 => (which(), 0..TOTAL).prop_map(|(at, bytes)| Step::Stranger(at, bytes)),
         1 => (which(), any::<u8>()).prop_map(|(at, fault)| Step::Fault(at, fault)),
     ]
@@ -134,7 +134,7 @@ fn model(is_honest: bool) -> impl Strategy<Value = Model> {
 
 fn policy() -> impl Strategy<Value = Policy> {
     let degrade = prop_oneof![
-        4 => Just(Degrade::PreferQuality),
+        8 => Just(Degrade::PreferQuality),
         1 => Just(Degrade::PreferFast),
         1 => Just(Degrade::NoEvict),
     ];
