@@ -5,4 +5,5 @@ pub(crate) use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 pub(crate) use std::thread;
 pub(crate) use std::time::Instant;
 
+pub(crate) use crossbeam_utils::atomic::AtomicCell;
 pub(crate) use parking_lot::{Mutex, MutexGuard};

@@ -5,7 +5,7 @@
 //! It sees that there are never more resources than the pool may have, that
 //! nobody has what somebody else has, lost calls (shuttle tells when nobody can
 //! go on), and what is left behind at the end. It does not see orders that only
-//! a weak memory model allows (all is under one mutex), and tokio's timer and
+//! a weak memory model allows (`pool_loom.rs` does), and tokio's timer and
 //! tasks, in whose place are a clock and shuttle's.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is how a test fails")]
 #![allow(dead_code, unused_imports, reason = "the sources have more than is tried here")]

@@ -101,6 +101,7 @@ impl<M: Manager> Creation<M> {
                     owner: None,
                     is_broken: false,
                     slot: making.slot,
+                    mark: Arc::clone(&shared.lock().slots[making.slot].mark),
                     is_fresh: true,
                     created: now,
                     idle_since: now,

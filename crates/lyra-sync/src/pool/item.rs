@@ -4,6 +4,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::manager::Manager;
+use super::mark::Mark;
 use super::settings::Settings;
 use super::shared::Shared;
 use super::state::InSlot;
@@ -18,6 +19,8 @@ pub(crate) struct Body<T, P> {
     /// The pool that it goes back to, if its guard does not borrow it.
     pub(crate) owner: Option<P>,
     pub(crate) slot: usize,
+    /// What its slot knows of it, too.
+    pub(crate) mark: Arc<Mark>,
     /// Its user said that it is.
     pub(crate) is_broken: bool,
     /// It has not been handed out yet, so it needs no check.

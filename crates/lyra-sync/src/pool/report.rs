@@ -8,9 +8,9 @@ use tokio::time::Instant;
 use super::creation::Failure;
 use super::error::{PoolError, PoolUsage};
 use super::manager::Manager;
+use super::mark::Phase;
 use super::shared::{PoolState, Shared};
-use super::slot::{Phase, Slot};
-use super::status::{HeldResource, PoolStatus};
+use super::status::{HeldResource, PoolCounts, PoolStatus};
 use crate::atomics::MutexGuard;
 use crate::holder::Holder;
 use crate::series;
@@ -18,19 +18,24 @@ use crate::series;
 impl<M: Manager> Shared<M> {
     pub(crate) fn status(&self) -> PoolStatus {
         let (now, state) = self.look();
+        // Read once each: what is taken and given back meanwhile is counted
+        // once, too.
+        let phases: Vec<_> = state.slots.iter().map(|slot| slot.mark.phase()).collect();
+        let in_phase = |phase| phases.iter().filter(|one| **one == phase).count();
+        let acquired = state.slots.iter().map(|slot| slot.mark.uses()).sum();
         PoolStatus {
             name: self.name.clone(),
             max_size: self.settings.max_size,
             size: state.size(),
-            idle: state.idle().len(),
-            in_use: in_phase::<M>(&state, Phase::InUse),
-            checking: in_phase::<M>(&state, Phase::Checking),
+            idle: in_phase(Phase::Idle),
+            in_use: in_phase(Phase::InUse),
+            checking: in_phase(Phase::Checking),
             creating: state.creating(),
             waiting: state.waiting(),
             is_closed: state.is_closed(),
             failures_in_a_row: state.failures_in_a_row(),
             last_failure: state.last_failure.clone(),
-            counts: state.counts,
+            counts: PoolCounts { acquired, ..state.counts },
             held: held::<M>(&state, now),
         }
     }
@@ -115,27 +120,23 @@ impl<M: Manager> Shared<M> {
         let state = self.lock();
         let usage = PoolUsage {
             max_size: self.settings.max_size,
-            in_use: in_phase::<M>(&state, Phase::InUse),
+            in_use: state.slots.iter().filter(|slot| slot.is_in_use()).count(),
             creating: state.creating(),
             failures_in_a_row: state.failures_in_a_row(),
         };
-        (usage, state.longest_held().and_then(Slot::holder))
+        (usage, state.longest_held().and_then(|slot| slot.mark.holder()))
     }
-}
-
-fn in_phase<M: Manager>(state: &PoolState<M>, phase: Phase) -> usize {
-    state.slots.iter().filter(|slot| slot.phase == phase).count()
 }
 
 /// Who holds what, the longest first.
 fn held<M: Manager>(state: &PoolState<M>, now: Instant) -> Vec<HeldResource> {
     let slots = state.slots.iter().enumerate();
-    let mut held: Vec<_> = slots.filter(|(_, slot)| slot.phase == Phase::InUse).collect();
-    held.sort_by_key(|(_, slot)| slot.serial);
+    let mut held: Vec<_> = slots.filter(|(_, slot)| slot.is_in_use()).collect();
+    held.sort_by_key(|(_, slot)| slot.mark.serial());
     held.into_iter()
         .map(|(index, slot)| HeldResource {
             slot: index,
-            holder: slot.holder(),
+            holder: slot.mark.holder(),
             held_for: slot.since.map(|since| now.saturating_duration_since(since)),
         })
         .collect()

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use lyra_errors::Location;
 use tokio::sync::Notify;
@@ -9,8 +10,10 @@ use tokio::time::Instant;
 
 use super::creation::Failure;
 use super::hooks::{Hooks, ResourceFate};
+use super::hot::HotPlace;
 use super::item::{Body, Item};
 use super::manager::Manager;
+use super::mark::{Phase, Serials};
 use super::settings::Settings;
 use super::slot::Note;
 use super::state::State;
@@ -27,6 +30,8 @@ pub(crate) struct Shared<M: Manager> {
     pub(crate) hooks: Hooks<M>,
     pub(crate) settings: Settings,
     state: Mutex<PoolState<M>>,
+    pub(crate) hot: HotPlace<Item<M>>,
+    serials: Arc<Serials>,
     /// With the last handle the pool closes, while guards keep this alive.
     pub(crate) handles: AtomicUsize,
     pub(crate) closing: Notify,
@@ -59,12 +64,17 @@ impl Ending {
 impl<M: Manager> Shared<M> {
     pub(crate) fn new(name: Name, manager: M, hooks: Hooks<M>, settings: Settings) -> Self {
         let state = State::new(settings.max_size, settings.longest_pause);
+        // A leak threshold asks when a resource was acquired, which is noted
+        // under the lock.
+        let hot = HotPlace::new(settings.leak_threshold.is_none());
         Self {
             name,
             manager,
             hooks,
             settings,
+            serials: Arc::clone(&state.serials),
             state: Mutex::new(state),
+            hot,
             handles: AtomicUsize::new(1),
             closing: Notify::new(),
         }
@@ -83,9 +93,27 @@ impl<M: Manager> Shared<M> {
         }
     }
 
+    /// The state with all that is idle in it.
+    pub(crate) fn lock_whole(&self) -> MutexGuard<'_, PoolState<M>> {
+        let mut state = self.lock();
+        // Shut or not, that does not change while it is locked: what is there
+        // is nobody else's, and stays.
+        if let Some(item) = self.hot.take() {
+            let _stays = state.put(item);
+        }
+        state
+    }
+
     /// Takes what is idle.
     #[inline]
     pub(crate) fn take(&self, ticket: &mut Option<u64>, location: Location) -> Option<Item<M>> {
+        let Some(item) = self.hot.take() else { return self.take_locked(ticket, location) };
+        let serial = *ticket.get_or_insert_with(|| self.serials.renew(item.mark.serial()));
+        item.mark.hold(serial, self.settings.is_tracked.then_some(location));
+        Some(item)
+    }
+
+    fn take_locked(&self, ticket: &mut Option<u64>, location: Location) -> Option<Item<M>> {
         let note = self.note(location);
         self.lock().take(ticket, note)
     }
@@ -101,8 +129,27 @@ impl<M: Manager> Shared<M> {
 
     #[inline]
     pub(crate) fn put(&self, item: Item<M>) {
-        // Bound first: the lock is free again before anybody is woken.
-        let put = self.lock().put(item);
+        if self.hot.is_shut() {
+            return self.put_locked(item);
+        }
+        item.mark.enter(Phase::Idle);
+        let (displaced, again) = self.hot.put(item);
+        if let Some(item) = displaced {
+            self.put_locked(item);
+        }
+        if let Some(item) = again {
+            self.put_locked(item);
+        }
+    }
+
+    fn put_locked(&self, item: Item<M>) {
+        let mut state = self.lock();
+        let put = state.put(item);
+        if state.wants_none() {
+            self.hot.open();
+        }
+        // The lock is free again before anybody is woken.
+        drop(state);
         self.settle(put);
     }
 
@@ -178,7 +225,12 @@ impl<M: Manager> Shared<M> {
 
     /// Gives out nothing from now on, and destroys what is idle.
     pub(crate) fn close_now(&self) {
-        let (wakes, idle) = self.lock().close();
+        let (wakes, idle) = {
+            let mut state = self.lock();
+            let (wakes, mut idle) = state.close();
+            idle.extend(self.hot.shut());
+            (wakes, idle)
+        };
         self.closing.notify_waiters();
         drop(wakes);
         for item in idle {

@@ -1,31 +1,19 @@
+use std::sync::Arc;
+
 use tokio::time::Instant;
 
+use super::mark::{Mark, Phase};
 use super::state::Waiter;
-use crate::holder::{Holder, HolderNote};
 
 /// A place for one resource: there are never more of them than the pool's
 /// maximum, whatever becomes of what they hold.
 #[derive(Debug, Default)]
 pub(crate) struct Slot {
-    pub(crate) phase: Phase,
-    /// The number of the acquire that has it: the smallest one holds longest.
-    pub(crate) serial: u64,
-    note: HolderNote,
+    pub(crate) mark: Arc<Mark>,
     /// When it was acquired, if that is noted.
     pub(crate) since: Option<Instant>,
     /// The report that it is held for long was given.
     pub(crate) is_reported: bool,
-}
-
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Phase {
-    #[default]
-    Vacant,
-    Creating,
-    Idle,
-    InUse,
-    /// Its health is looked at in the background.
-    Checking,
 }
 
 /// What is noted of an acquire.
@@ -39,34 +27,27 @@ pub(crate) struct Note {
 impl Slot {
     #[inline]
     pub(crate) fn hold(&mut self, serial: u64, note: Note) {
-        self.phase = Phase::InUse;
-        self.serial = serial;
+        self.mark.hold(serial, note.location);
         self.since = note.since;
         self.is_reported = false;
-        if let Some(location) = note.location {
-            self.note.set(location);
-        }
     }
 
     /// From now on it is this waiter's, who has not looked yet.
     pub(crate) fn hand_to(&mut self, waiter: &Waiter) {
-        self.enter(Phase::InUse);
-        self.serial = waiter.ticket;
+        self.mark.hand_to(waiter.thread, waiter.ticket, waiter.note.location);
+        self.since = None;
         self.is_reported = false;
-        if let Some(location) = waiter.note.location {
-            self.note.set_for(waiter.thread, location);
-        }
     }
 
     /// From now on it is in this phase, and nobody's.
     #[inline]
     pub(crate) fn enter(&mut self, phase: Phase) {
-        self.phase = phase;
+        self.mark.enter(phase);
         self.since = None;
-        self.note.clear();
     }
 
-    pub(crate) fn holder(&self) -> Option<Holder> {
-        self.note.read()
+    /// Whether somebody has what is in it.
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.mark.phase() == Phase::InUse
     }
 }

@@ -7,11 +7,13 @@ mod line;
 mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::slot::{Note, Phase, Slot};
+use super::mark::{Phase, Serials};
+use super::slot::{Note, Slot};
 use super::status::PoolCounts;
 use crate::wake::{Wake, Wakes};
 pub(crate) use line::{Turn, Waiter};
@@ -30,7 +32,7 @@ pub(crate) struct State<I, F> {
     vacant: Vec<usize>,
     max_size: usize,
     longest_pause: Duration,
-    serial: u64,
+    pub(crate) serials: Arc<Serials>,
     line: VecDeque<Waiter>,
     /// What those have got who are no longer in line, and have not looked yet.
     granted: BTreeMap<u64, Granted<I, F>>,
@@ -75,7 +77,7 @@ impl<I: InSlot, F> State<I, F> {
             vacant: Vec::new(),
             max_size,
             longest_pause,
-            serial: 0,
+            serials: Arc::default(),
             line: VecDeque::new(),
             granted: BTreeMap::new(),
             creating: 0,
@@ -92,10 +94,13 @@ impl<I: InSlot, F> State<I, F> {
     /// the caller's place if it has to stand in line.
     #[inline]
     pub(crate) fn take(&mut self, ticket: &mut Option<u64>, note: Note) -> Option<I> {
-        let serial = *ticket.get_or_insert_with(|| next(&mut self.serial));
-        let item = self.idle.pop()?;
-        self.counts.acquired += 1;
-        self.slots[item.slot()].hold(serial, note);
+        let Some(item) = self.idle.pop() else {
+            ticket.get_or_insert_with(|| self.serials.next());
+            return None;
+        };
+        let slot = &mut self.slots[item.slot()];
+        let serial = *ticket.get_or_insert_with(|| self.serials.renew(slot.mark.serial()));
+        slot.hold(serial, note);
         Some(item)
     }
 
@@ -103,7 +108,7 @@ impl<I: InSlot, F> State<I, F> {
     /// out again if it is to be destroyed.
     #[inline]
     pub(crate) fn put(&mut self, item: I) -> (Option<Wake>, Option<I>) {
-        if self.is_closed || !self.line.is_empty() {
+        if !self.wants_none() {
             return self.hand_on(item);
         }
         self.slots[item.slot()].enter(Phase::Idle);
@@ -127,6 +132,7 @@ impl<I: InSlot, F> State<I, F> {
     /// A resource is gone, and its place is free.
     pub(crate) fn vacate(&mut self, slot: usize) -> Wakes {
         self.slots[slot].enter(Phase::Vacant);
+        self.slots[slot].mark.forget_serial();
         self.vacant.push(slot);
         let mut wakes = Wakes::default();
         wakes.add(self.call_next());
@@ -226,7 +232,7 @@ impl<I: InSlot, F> State<I, F> {
 
     /// Someone waits for the closed pool to be empty.
     pub(crate) fn enter_drainers(&mut self) -> u64 {
-        next(&mut self.serial)
+        self.serials.next()
     }
 
     /// Whether it is empty; else that one is called once something came back.
@@ -275,6 +281,12 @@ impl<I: InSlot, F> State<I, F> {
         self.failures
     }
 
+    /// Whether what comes back stays idle.
+    #[inline]
+    pub(crate) fn wants_none(&self) -> bool {
+        !self.is_closed && self.line.is_empty()
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         self.is_closed
     }
@@ -286,18 +298,13 @@ impl<I: InSlot, F> State<I, F> {
 
     /// Counts the time of those, too, who were handed one and have not looked.
     pub(crate) fn note_unseen(&mut self, now: Instant) {
-        for slot in self.slots.iter_mut().filter(|slot| slot.phase == Phase::InUse) {
+        for slot in self.slots.iter_mut().filter(|slot| slot.is_in_use()) {
             slot.since.get_or_insert(now);
         }
     }
 
     /// Who holds one for the longest time.
     pub(crate) fn longest_held(&self) -> Option<&Slot> {
-        self.slots.iter().filter(|slot| slot.phase == Phase::InUse).min_by_key(|slot| slot.serial)
+        self.slots.iter().filter(|slot| slot.is_in_use()).min_by_key(|slot| slot.mark.serial())
     }
-}
-
-fn next(serial: &mut u64) -> u64 {
-    *serial += 1;
-    *serial
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 use crate::holder::Holder;
 use crate::name::Name;
 
-/// How a pool stands: a value, read under its lock, so that the numbers belong
-/// together.
+/// How a pool stands: a value, whose parts make up its size. It is exact while
+/// nobody is in the middle of a call.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct PoolStatus {

@@ -54,7 +54,7 @@ impl<M: Manager> Shared<M> {
     fn destroy_expired(&self) {
         let Some(now) = self.settings.clock() else { return };
         let expired = {
-            let mut state = self.lock();
+            let mut state = self.lock_whole();
             let mut spare = state.idle().len().saturating_sub(self.settings.min_idle);
             state.take_idle(|item| {
                 let is_old = item.is_old(now, &self.settings);
@@ -69,9 +69,9 @@ impl<M: Manager> Shared<M> {
     /// Checks what is idle, one at a time, so that the others can be taken
     /// meanwhile.
     async fn check_idle(&self) {
-        let slots: Vec<_> = self.lock().idle().iter().map(|item| item.slot).collect();
+        let slots: Vec<_> = self.lock_whole().idle().iter().map(|item| item.slot).collect();
         for slot in slots {
-            let taken = self.lock().take_idle(|item| item.slot == slot).pop();
+            let taken = self.lock_whole().take_idle(|item| item.slot == slot).pop();
             // Somebody may have taken it in the meantime: then it is checked.
             let Some(item) = taken else { continue };
             if let Some(mut item) = self.check_cold(item).await {
@@ -96,7 +96,7 @@ impl<M: Manager> Shared<M> {
         for _ in 0..self.settings.min_idle {
             let now = Instant::now();
             let making = {
-                let mut state = self.lock();
+                let mut state = self.lock_whole();
                 let coming = state.idle().len() + state.creating();
                 if coming >= self.settings.min_idle || state.is_pausing(now) {
                     return;

@@ -111,7 +111,17 @@ impl<M: Manager> Shared<M> {
     ) -> Result<Item<M>, Place<'_, M>> {
         let note = self.note(location);
         let ticket = ticket.expect("one is given at the first attempt to take");
-        match self.lock().take_or_enter(ticket, note) {
+        let (late, item) = {
+            let mut state = self.lock();
+            // Shut before it looks at what is idle: what comes back from now
+            // on comes to the line.
+            let late = self.hot.shut().map(|item| state.put(item));
+            (late, state.take_or_enter(ticket, note))
+        };
+        if let Some(late) = late {
+            self.settle(late);
+        }
+        match item {
             Some(item) => Ok(item),
             None => Err(Place { shared: self, ticket, location }),
         }

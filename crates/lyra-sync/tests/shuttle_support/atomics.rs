@@ -36,6 +36,29 @@ impl Deref for AtomicUsize {
     }
 }
 
+/// Others may run before and after each use: between what is swapped and the
+/// look at what is said beside it.
+pub(crate) struct AtomicCell<T>(crossbeam_utils::atomic::AtomicCell<T>);
+
+impl<T> AtomicCell<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(crossbeam_utils::atomic::AtomicCell::new(value))
+    }
+
+    pub(crate) fn swap(&self, value: T) -> T {
+        switch();
+        let swapped = self.0.swap(value);
+        switch();
+        swapped
+    }
+}
+
+impl<T: Default> AtomicCell<T> {
+    pub(crate) fn take(&self) -> T {
+        self.swap(T::default())
+    }
+}
+
 /// Not shuttle's own: who waited for that one within a poll would forget that
 /// it was called meanwhile.
 #[derive(Debug)]

@@ -60,7 +60,6 @@ impl<I: InSlot, F> State<I, F> {
     ) -> Turn<I, F> {
         match self.granted.remove(&ticket) {
             Some(Granted::Resource(item)) => {
-                self.counts.acquired += 1;
                 self.slots[item.slot()].hold(ticket, note);
                 return Turn::Take(item);
             }

@@ -118,12 +118,12 @@ fn who_was_handed_one_holds_it_since_it_came_into_line() {
     let other = second.makes(&mut state, now);
     assert!(state.made(other, Res(other.slot)).1.is_none());
     assert!(matches!(second.turn(&mut state, now), Turn::Take(_)));
-    assert_eq!(state.longest_held().unwrap().serial, first.ticket);
+    assert_eq!(state.longest_held().unwrap().mark.serial(), first.ticket);
     let third = Caller::in_line(&mut state);
     third.waits(&mut state, now);
     assert!(state.put(Res(made.slot)).1.is_none());
-    assert_eq!(state.slots[made.slot].serial, third.ticket);
-    assert_eq!(state.longest_held().unwrap().serial, second.ticket);
+    assert_eq!(state.slots[made.slot].mark.serial(), third.ticket);
+    assert_eq!(state.longest_held().unwrap().mark.serial(), second.ticket);
 }
 
 #[test]
@@ -144,4 +144,16 @@ fn who_waits_for_the_end_is_called_when_something_goes_and_not_before() {
     assert_eq!(caller.bell.rung(), 1);
     assert!(state.is_drained(drainer, &mut Some(caller.wake())));
     assert!(state.leave_drainers(drainer).is_none());
+}
+
+#[test]
+fn a_call_s_number_goes_with_its_resource() {
+    let (mut state, now) = (state(1), Instant::now());
+    let caller = Caller::in_line(&mut state);
+    let made = caller.makes(&mut state, now);
+    drop(state.made(made, Res(made.slot)));
+    assert!(matches!(caller.turn(&mut state, now), Turn::Take(_)));
+    assert_eq!(state.slots[made.slot].mark.serial(), caller.ticket);
+    drop(state.vacate(made.slot));
+    assert_eq!(state.slots[made.slot].mark.serial(), 0, "it may still wait with that number");
 }
