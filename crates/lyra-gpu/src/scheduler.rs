@@ -54,6 +54,8 @@ pub(crate) struct Scheduler {
     serial: u64,
     effects: Vec<Effect>,
     events: u64,
+    /// How often models were asked to leave for somebody who waits.
+    plans: u64,
     /// Whether anybody listens to events; else there are none.
     pub(crate) is_heard: bool,
     /// What is claimed of each device where nobody waits.
@@ -84,8 +86,6 @@ struct Waiter {
     outcome: Option<Outcome>,
     /// What is being loaded, and will be used.
     joined: Option<Key>,
-    /// Models were asked to leave for it.
-    has_evicted: bool,
     /// How many were served before it although they came later.
     overtaken: u32,
     /// The best candidate that may still be tried.
@@ -155,6 +155,7 @@ impl Scheduler {
             serial: 0,
             effects: Vec::new(),
             events: 0,
+            plans: 0,
             is_heard: true,
             is_closed: false,
             counts: Counts::default(),

@@ -38,7 +38,6 @@ impl Scheduler {
             waker: None,
             outcome: self.is_closed.then_some(Outcome::Refused(Refusal::Closed)),
             joined: None,
-            has_evicted: false,
             overtaken: 0,
             first_rung: 0,
             is_second_try: false,
@@ -112,7 +111,7 @@ impl Scheduler {
                         self.begin_unload(now, victim, UnloadReason::Needed);
                     }
                     claim(&mut claims, &shares);
-                    self.waiters.entry(ticket).and_modify(|waiter| waiter.has_evicted = true);
+                    self.plans += 1;
                 }
                 Turn::Wait(shares) => claim(&mut claims, &shares),
                 Turn::WaitForUsers(shares) => match self.is_patient(ticket) {

@@ -16,6 +16,7 @@ pub(super) struct Before {
     entries: BTreeMap<Key, Line>,
     /// How many effects had not been carried out.
     effects: usize,
+    plans: u64,
 }
 
 struct Line {
@@ -34,6 +35,7 @@ impl Before {
         Self {
             entries: scheduler.entries.iter().map(|(key, entry)| (*key, line(entry))).collect(),
             effects: scheduler.effects.len(),
+            plans: scheduler.plans,
         }
     }
 }
@@ -141,7 +143,10 @@ impl World {
             matches!(event.kind, EventKind::LoadFailed { is_out_of_memory: true, .. })
         });
         // Strangers and lies change what is needed from one moment to the next.
-        if !ran_out && self.is_honest {
+        // Each plan is for one that waits, in their order: of two that were made
+        // at once, the second may bring what would have done for the first.
+        let is_one = self.scheduler.plans - before.plans <= 1;
+        if !ran_out && self.is_honest && is_one {
             needed.into_iter().for_each(|victim| self.check_needed(victim));
         }
     }

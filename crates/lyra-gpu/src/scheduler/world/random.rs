@@ -303,14 +303,16 @@ impl Run {
     }
 }
 
+/// One that once found two plans at once, of which the second would have done.
+const SEED: u64 = 1_795_474_132_049_278_296;
+
 #[test]
 fn the_laws_hold_whatever_happens() {
-    let seed = number("LYRA_TEST_SEED").unwrap_or_else(|| {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        u64::try_from(now.unwrap().as_nanos() & u128::from(u64::MAX)).unwrap()
-    });
+    // The gate tries the same lives each time, a soak others.
+    let soak = number("LYRA_SOAK");
+    let seed = number("LYRA_TEST_SEED").unwrap_or_else(|| soak.map_or(SEED, |_| any_seed()));
     println!("repeat with LYRA_TEST_SEED={seed}");
-    let cases = u32::try_from(CASES * number("LYRA_SOAK").unwrap_or(1)).unwrap();
+    let cases = u32::try_from(CASES * soak.unwrap_or(1)).unwrap();
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
@@ -330,6 +332,11 @@ fn the_laws_hold_whatever_happens() {
     assert!(all.grants * 5 >= all.requests, "grants are less than a fifth: {all:?}");
     assert!(all.evictions * 10 >= all.requests, "evictions are less than a tenth: {all:?}");
     assert!(all.levels > 0 && all.resolved > 0, "{all:?}");
+}
+
+fn any_seed() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    u64::try_from(now.unwrap().as_nanos() & u128::from(u64::MAX)).unwrap()
 }
 
 fn number(variable: &str) -> Option<u64> {
