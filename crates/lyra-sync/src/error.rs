@@ -178,6 +178,10 @@ impl Classify for SyncError {
             context = context
                 .with("holder_thread", holder.thread())
                 .with("holder_location", holder.location().to_string());
+            #[cfg(feature = "tracing")]
+            if let Some(operation) = holder.operation() {
+                context = context.with("holder_operation", operation);
+            }
             if holder.others() > 0 {
                 context = context.with("other_holders", holder.others() as u64);
             }

@@ -1,5 +1,8 @@
 //! Who holds a lock: the thread, and the place in the source where it locked.
 
+#[cfg(feature = "tracing")]
+mod operation;
+
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt;
@@ -17,6 +20,8 @@ pub struct Holder {
     thread: Arc<str>,
     location: Location,
     others: usize,
+    #[cfg(feature = "tracing")]
+    operation: operation::Operation,
 }
 
 impl Holder {
@@ -41,6 +46,15 @@ impl Holder {
         self.others
     }
 
+    /// The operation in which it locked: the name of the `tracing` span that it
+    /// was in, if it was in one that somebody records.
+    #[cfg(feature = "tracing")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
+    #[must_use]
+    pub fn operation(&self) -> Option<&'static str> {
+        self.operation.name()
+    }
+
     pub(crate) fn with_others(mut self, others: usize) -> Self {
         self.others = others;
         self
@@ -50,6 +64,10 @@ impl Holder {
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "thread `{}` since {}", self.thread, self.location)?;
+        #[cfg(feature = "tracing")]
+        if let Some(operation) = self.operation() {
+            write!(f, " in `{operation}`")?;
+        }
         match self.others {
             0 => Ok(()),
             others => write!(f, ", the latest of {}", others + 1),
@@ -67,21 +85,38 @@ impl fmt::Display for Holder {
 pub(crate) struct HolderNote {
     thread: AtomicU64,
     place: AtomicUsize,
+    #[cfg(feature = "tracing")]
+    operation: operation::OperationNote,
 }
 
 impl HolderNote {
     pub(crate) const fn new() -> Self {
-        Self { thread: AtomicU64::new(0), place: AtomicUsize::new(0) }
+        Self {
+            thread: AtomicU64::new(0),
+            place: AtomicUsize::new(0),
+            #[cfg(feature = "tracing")]
+            operation: operation::OperationNote::new(),
+        }
     }
 
     #[inline]
     pub(crate) fn set(&self, location: Location) {
-        self.set_for(this_thread(), location);
+        self.note(this_thread(), location);
+        #[cfg(feature = "tracing")]
+        self.operation.set();
     }
 
     /// Notes another thread, to which it is handed.
     #[inline]
     pub(crate) fn set_for(&self, thread: u64, location: Location) {
+        self.note(thread, location);
+        // It says so itself as soon as it runs.
+        #[cfg(feature = "tracing")]
+        self.operation.clear();
+    }
+
+    #[inline]
+    fn note(&self, thread: u64, location: Location) {
         self.thread.store(thread, Ordering::Relaxed);
         self.place.store(Place::of(location).number(), Ordering::Relaxed);
     }
@@ -112,7 +147,13 @@ impl HolderNote {
     pub(crate) fn read(&self) -> Option<Holder> {
         let thread = name_of(self.thread.load(Ordering::Relaxed))?;
         let location = Place::from_number(self.place.load(Ordering::Relaxed)).location()?;
-        Some(Holder { thread, location, others: 0 })
+        Some(Holder {
+            thread,
+            location,
+            others: 0,
+            #[cfg(feature = "tracing")]
+            operation: self.operation.read(),
+        })
     }
 }
 
