@@ -12,7 +12,7 @@ use lyra_backup::{
     BackupManager, BackupStatus, CreateOptions, DryRun, KeepReason, ManualClock, Outcome,
     Retention, SignedDuration, Verify,
 };
-use support::{Place, code};
+use support::{Locked, Place, code};
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
@@ -216,8 +216,7 @@ fn one_prune_at_a_time() {
     let place = Place::planted();
     let manager = place.manager();
     place.create();
-    let lock = fs::File::create(place.backups.join(".lyra-backup.lock")).unwrap();
-    lock.lock().unwrap();
+    let lock = Locked::file(fs::File::create(place.backups.join(".lyra-backup.lock")).unwrap());
     assert_eq!(code(manager.prune_blocking(DryRun::No)), "backup.locked");
     manager.prune_blocking(DryRun::Yes).unwrap();
     drop(lock);

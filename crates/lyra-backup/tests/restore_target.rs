@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use lyra_backup::{
     BackupManager, CreateOptions, SkipReason, discard_previous_blocking, rollback_blocking,
 };
-use support::{Place, code, plant, tree};
+use support::{Locked, Place, code, plant, tree};
 
 #[test]
 fn the_previous_tree_stays_until_the_next_restore() {
@@ -133,8 +133,7 @@ fn a_store_that_is_open_is_not_exchanged() {
     fs::create_dir(&place.target).unwrap();
     let lock_path = place.target.join("lyra.lock");
     fs::write(&lock_path, r#"{"pid": 4242, "started": 1}"#).unwrap();
-    let lock = File::options().read(true).write(true).open(&lock_path).unwrap();
-    lock.try_lock().unwrap();
+    let lock = Locked::file(File::options().read(true).write(true).open(&lock_path).unwrap());
     let restore = manager.restore(&made.name).to(&place.target);
     let error = restore.clone().run_blocking().unwrap_err();
     assert!(error.to_string().contains("process 4242"), "{error}");
@@ -146,20 +145,17 @@ fn a_store_that_is_open_is_not_exchanged() {
 
     // Somebody else's locked file is none of ours, and a link to it is not followed.
     let elsewhere = place.dir.path().join("elsewhere");
-    let other = File::create(&elsewhere).unwrap();
-    other.try_lock().unwrap();
+    let _other = Locked::file(File::create(&elsewhere).unwrap());
     symlink(&elsewhere, &lock_path).unwrap();
     restore.run_blocking().unwrap();
 }
 
 /// Makes `lyra.lock` anew, and the directory it is in, and locks it, as opening a store does.
-fn open_store(dir: &Path) -> File {
+fn open_store(dir: &Path) -> Locked {
     fs::create_dir_all(dir).unwrap();
     let path = dir.join("lyra.lock");
     let _ = fs::remove_file(&path);
-    let lock = File::create(path).unwrap();
-    lock.try_lock().unwrap();
-    lock
+    Locked::file(File::create(path).unwrap())
 }
 
 #[test]
@@ -225,8 +221,7 @@ fn one_restore_at_a_time_and_a_damaged_journal_stops_it() {
     let made = place.create();
     let restore = manager.restore(&made.name).to(&place.target);
     let path = place.dir.path().join(".restored.restore-lock");
-    let lock = File::create(&path).unwrap();
-    lock.lock().unwrap();
+    let lock = Locked::file(File::create(&path).unwrap());
     assert_eq!(code(restore.clone().run_blocking()), "backup.locked");
     drop(lock);
     fs::write(place.dir.path().join(".restored.restore-journal"), "{\"version\":").unwrap();

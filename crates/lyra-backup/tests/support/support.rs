@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -11,6 +11,24 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use lyra_backup::{BackupError, BackupManager, CreateOptions, CreateReport};
 use lyra_errors::Classify as _;
+
+/// A lock that is let go when this is dropped. Closing the file alone does not
+/// do it: a child that another test is just starting has a copy for a moment.
+#[derive(Debug)]
+pub(crate) struct Locked(File);
+
+impl Locked {
+    pub(crate) fn file(file: File) -> Self {
+        file.try_lock().unwrap();
+        Self(file)
+    }
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
 
 /// Everything that a restore has to bring back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +87,7 @@ pub(crate) fn plant(root: &Path) {
 }
 
 pub(crate) fn set_mtime(path: &Path, time: SystemTime) {
-    fs::File::open(path).unwrap().set_modified(time).unwrap();
+    File::open(path).unwrap().set_modified(time).unwrap();
 }
 
 /// Bytes that don't compress, the same for the same seed.
