@@ -11,6 +11,10 @@ use crate::source::{DeviceInfo, DeviceKind, MemoryReading};
 /// How many snapshots are kept of each device.
 const HISTORY: usize = 100;
 
+/// How long one trusts that what others have is theirs, before models are sent
+/// away once more to see. It costs their reloading, where it was in vain.
+const PROBED_AGAIN: Duration = Duration::from_secs(300);
+
 /// What the models of this manager take of a device, in bytes, by how far they
 /// are.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -36,10 +40,10 @@ impl Sums {
         self.unloading + self.verifying
     }
 
-    /// Whether what is measured is what the models that are ready take, and
-    /// strangers.
-    fn is_quiescent(&self) -> bool {
-        self.committed() == self.ready
+    /// Whether what is measured is what the models take that are ready,
+    /// strangers, and what never came back.
+    pub(crate) fn is_still(&self) -> bool {
+        self.loading == 0 && self.coming() == 0
     }
 }
 
@@ -72,6 +76,13 @@ pub(crate) struct Device {
     base: i128,
     /// What others had by the driver's word when nothing moved last.
     told: i128,
+    /// What of that is certainly not our models' own doing: what others had
+    /// without any of ours, or when those had been sent away to see.
+    pub(crate) certain: u64,
+    /// Models were sent away to see whose what others have really is.
+    pub(crate) is_probed: bool,
+    /// When they were.
+    pub(crate) probed_at: Duration,
     /// Whether nothing of the ledger has moved since it was read.
     pub(crate) is_current: bool,
     /// When something of the ledger moved last.
@@ -96,6 +107,9 @@ impl Device {
             external: 0,
             base: 0,
             told: i128::MIN,
+            certain: 0,
+            is_probed: false,
+            probed_at: Duration::ZERO,
             is_current: false,
             changed_at: None,
             moves: 0,
@@ -165,24 +179,50 @@ impl Device {
     /// What of the memory that is not free belongs to others.
     ///
     /// While something is loading or leaving, its memory may or may not be
-    /// there: then only growth beyond all of it is certain.
+    /// there: then only growth beyond all of it is certain. Beside what is in
+    /// quarantine they have what they had, as far as that is there.
     pub(crate) fn tell_strangers(&mut self, own: Option<u64>, is_current: bool) {
         let unavailable = i128::from(self.unavailable());
         // Not what is counted for them: a model that takes less than its
         // estimate would hide strangers, until it leaves.
         let ours = i128::from(self.sums.taken) + i128::from(self.sums.loading);
-        self.base = match is_current && self.sums.is_quiescent() {
-            true => unavailable - ours,
+        let is_still = is_current && self.sums.is_still();
+        let quarantined = i128::from(self.sums.quarantined);
+        self.base = match is_still {
+            true => self.base.clamp(unavailable - ours, unavailable - ours + quarantined),
             false => self.base.max(unavailable - ours),
         };
         // A process that loads is in no list of ours yet, and one that leaves
         // still is: the driver's word is taken when nothing moves. A model that
         // takes more than is counted for it hides nothing by its own process.
-        if is_current && self.sums.is_quiescent() {
+        if is_still {
             self.told = own.map_or(i128::MIN, |own| unavailable - i128::from(own));
         }
         let strangers = self.base.max(self.told);
         self.external = u64::try_from(strangers.max(0)).unwrap_or(u64::MAX);
+        if is_still {
+            let is_seen = self.sums.committed() == 0 || std::mem::take(&mut self.is_probed);
+            let known = if is_seen { u64::MAX } else { self.certain };
+            self.certain = self.external.min(known);
+        }
+    }
+
+    /// What is counted as others' and may be that of models which take more
+    /// than is known of them. What was certain once need not be for ever:
+    /// others may have left since, and models have taken their place.
+    pub(crate) fn suspected(&self, now: Duration) -> u64 {
+        let is_long_ago = now.saturating_sub(self.probed_at) >= PROBED_AGAIN;
+        self.external.saturating_sub(if is_long_ago { 0 } else { self.certain })
+    }
+
+    /// How much of what is in quarantine is still there at most, if that can be
+    /// seen: all that neither strangers have nor the models that are ready.
+    pub(crate) fn in_quarantine(&self) -> Option<u64> {
+        let is_seen = self.is_current && self.sums.is_still() && self.sums.quarantined > 0;
+        let ready = self.sums.taken - self.sums.quarantined;
+        let beside = i128::from(self.unavailable()) - i128::from(ready);
+        let left = beside - i128::from(self.external);
+        is_seen.then(|| u64::try_from(left).unwrap_or(0))
     }
 
     /// How much has come back of what should have: what should be there,
@@ -206,5 +246,13 @@ impl Device {
             reserved: reading.reserved,
             level: self.watch.level(),
         });
+    }
+
+    /// For a test that says what it found.
+    #[cfg(test)]
+    pub(super) fn books(&self) -> String {
+        let Self { condition, external, base, told, is_current, sums, .. } = self;
+        let unavailable = self.unavailable();
+        format!("{condition:?} {unavailable}: {external} {base} {told} {is_current} {sums:?}")
     }
 }

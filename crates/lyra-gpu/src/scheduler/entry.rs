@@ -39,6 +39,8 @@ pub(crate) struct Share {
     pub(crate) before: Option<(u64, u64)>,
     /// The device shows it as free.
     pub(crate) is_back: bool,
+    /// What of it is in quarantine.
+    pub(crate) lacking: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,17 +105,38 @@ impl Entry {
 
 impl Share {
     pub(crate) fn new(device: usize, estimate: u64) -> Self {
-        Self { device, estimate, observed: None, is_told: false, before: None, is_back: false }
+        Self {
+            device,
+            estimate,
+            observed: None,
+            is_told: false,
+            before: None,
+            is_back: false,
+            lacking: None,
+        }
     }
 
     /// What stays counted for it: its estimate is its peak, and it may not be
     /// there yet.
     pub(crate) fn bytes(&self) -> u64 {
-        self.observed.unwrap_or(0).max(self.estimate)
+        self.lacking.unwrap_or_else(|| self.observed.unwrap_or(0).max(self.estimate))
     }
 
     /// What the device is to give back.
     pub(crate) fn expected(&self) -> u64 {
-        self.observed.unwrap_or(self.estimate)
+        self.lacking.unwrap_or_else(|| self.observed.unwrap_or(self.estimate))
+    }
+
+    /// What never came back can no longer grow: no more is counted.
+    pub(crate) fn quarantine(&mut self) {
+        self.lacking = Some(self.expected());
+    }
+
+    /// So much of it is still there. Nine tenths are enough to be back, as a
+    /// driver keeps some for itself.
+    pub(crate) fn shrink_to(&mut self, lacking: u64) {
+        self.lacking = Some(lacking);
+        let all = self.observed.unwrap_or(self.estimate);
+        self.is_back = u128::from(lacking) * 10 <= u128::from(all);
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{Condition, Key, Scheduler};
 use crate::model::{Candidate, ModelSpec};
 use crate::plan::{Victim, plan};
+use crate::policy::Degrade;
 use crate::source::DeviceKind;
 
 /// Devices, and how many bytes of each.
@@ -150,11 +151,76 @@ impl Scheduler {
                 _ => return Place::Busy(shares),
             }
         }
+        let need =
+            |share: &(usize, u64)| lacking(share) - i128::from(self.devices[share.0].sums.coming());
+        let needs: Vec<(usize, i128)> = shares.iter().map(|share| (share.0, need(share))).collect();
+        self.prune(&mut victims, &needs);
         match (victims.is_empty(), is_coming) {
             (false, _) => Place::Evict(shares, victims),
             (true, true) => Place::Coming(shares),
             (true, false) => Place::Busy(shares),
         }
+    }
+
+    /// Lets those stay whom one does not need: who leaves one device may bring
+    /// enough on another as well, for which somebody was chosen before.
+    fn prune(&self, victims: &mut Vec<Key>, needs: &[(usize, i128)]) {
+        victims.sort_unstable_by_key(|key| {
+            let entry = &self.entries[key];
+            std::cmp::Reverse((entry.spec.priority, entry.last_used, *key))
+        });
+        let brings = |key: &Key, device: usize| {
+            let share = self.entries[key].share_on(device);
+            i128::from(share.map_or(0, super::Share::bytes))
+        };
+        let mut at = 0;
+        while at < victims.len() {
+            let victim = victims.remove(at);
+            let is_enough = needs.iter().all(|(device, need)| {
+                victims.iter().map(|key| brings(key, *device)).sum::<i128>() >= *need
+            });
+            if !is_enough {
+                victims.insert(at, victim);
+                at += 1;
+            }
+        }
+        victims.reverse();
+    }
+
+    /// Who should leave these devices so that one sees whether all that seems
+    /// to be others' is theirs: everybody who could, if it would do.
+    pub(super) fn probe(
+        &self,
+        now: Duration,
+        priority: i8,
+        shares: &Shares,
+        claims: &[u64],
+    ) -> Option<Vec<Key>> {
+        if self.policy.degrade == Degrade::NoEvict {
+            return None;
+        }
+        let mut victims: Vec<Key> = Vec::new();
+        for (index, peak) in shares {
+            let device = &self.devices[*index];
+            let room = device.room(&self.policy, claims[*index]) + i128::from(device.sums.coming());
+            let Ok(need @ 1..) = u64::try_from(i128::from(*peak) - room) else { continue };
+            if !is_answering(self, *index) {
+                return None;
+            }
+            let mut leaving = self.candidates_to_leave(now, *index, priority);
+            if let Some(enough) = plan(leaving.clone(), need) {
+                leaving = enough;
+            } else {
+                let ours: u64 = leaving.iter().map(|victim| victim.bytes).sum();
+                if leaving.is_empty() || ours.saturating_add(device.suspected(now)) < need {
+                    return None;
+                }
+            }
+            victims.extend(leaving.into_iter().map(|victim| victim.model));
+        }
+        victims.sort_unstable();
+        victims.dedup();
+        (!victims.is_empty()).then_some(victims)
     }
 
     /// The devices that this candidate may be on, in their order.

@@ -20,6 +20,9 @@ enum Turn {
     Join(Key),
     Grant(usize, Shares),
     Evict(Shares, Vec<Key>),
+    /// These would have to leave in any case; whether that is enough, only
+    /// their leaving shows.
+    Probe(Shares, Vec<Key>),
     /// For what is leaving.
     Wait(Shares),
     /// For models in use, and strangers.
@@ -113,6 +116,17 @@ impl Scheduler {
                     claim(&mut claims, &shares);
                     self.plans += 1;
                 }
+                Turn::Probe(shares, victims) => {
+                    for (device, _) in &shares {
+                        let device = &mut self.devices[*device];
+                        (device.is_probed, device.probed_at) = (true, now);
+                    }
+                    for victim in victims {
+                        self.begin_unload(now, victim, UnloadReason::Needed);
+                    }
+                    claim(&mut claims, &shares);
+                    self.plans += 1;
+                }
                 Turn::Wait(shares) => claim(&mut claims, &shares),
                 Turn::WaitForUsers(shares) => match self.is_patient(ticket) {
                     true => patient.push((ticket, shares)),
@@ -156,7 +170,10 @@ impl Scheduler {
             }
         }
         if let Some(shares) = waits {
-            return Turn::WaitForUsers(shares);
+            return match self.probe(now, spec.priority, &shares, claims) {
+                Some(victims) => Turn::Probe(shares, victims),
+                None => Turn::WaitForUsers(shares),
+            };
         }
         Turn::Refuse(self.refusal(spec, &places))
     }
@@ -218,7 +235,7 @@ impl Scheduler {
             device.moves += 1;
             // With a reading of before the last load, this one would seem to
             // take what both do.
-            let is_alone = device.sums.committed() == device.sums.ready && device.is_current;
+            let is_alone = device.sums.is_still() && device.is_current;
             let before = is_alone.then(|| (device.unavailable(), device.moves));
             Share { before, ..Share::new(*index, *bytes) }
         });

@@ -39,6 +39,7 @@ impl Scheduler {
         }
         if is_current {
             self.verify(now, index);
+            self.shrink_quarantine(now, index);
             // What came back is nobody's any more.
             self.devices[index].tell_strangers(read.own, true);
         }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Condition, Effect, Entry, Key, Scheduler, State};
+use super::{Condition, Effect, Entry, Key, Scheduler, Share, State};
 use crate::event::{EventKind, UnloadReason};
 
 /// How often its unloader is asked before it is ended by force.
@@ -104,6 +104,34 @@ impl Scheduler {
         }
     }
 
+    /// Where nothing moves, no more is in quarantine than the device shows
+    /// beyond what others have: what others give back meanwhile is taken for
+    /// it, and what they take keeps it longer, but the sum is what is there.
+    pub(super) fn shrink_quarantine(&mut self, now: Duration, device: usize) {
+        let Some(left) = self.devices[device].in_quarantine() else { return };
+        let mut back = self.devices[device].sums.quarantined.saturating_sub(left);
+        if back == 0 {
+            return;
+        }
+        let quarantined = self.entries.iter().filter(|(_, entry)| {
+            entry.state == State::Quarantined && entry.share_on(device).is_some()
+        });
+        let keys: Vec<Key> = quarantined.map(|(key, _)| *key).collect();
+        for key in keys {
+            let is_gone = self.change(now, key, |entry| {
+                for share in entry.shares.iter_mut().filter(|share| share.device == device) {
+                    let bytes = share.bytes();
+                    share.shrink_to(bytes.saturating_sub(back));
+                    back = back.saturating_sub(bytes);
+                }
+                entry.shares.iter().all(|share| share.is_back)
+            });
+            if is_gone == Some(true) {
+                self.gone(now, key);
+            }
+        }
+    }
+
     /// What does not come back in time is ended by force, and then stays on
     /// the books, unless nobody said how much it was: then what is lacking is
     /// somebody else's from now on.
@@ -139,7 +167,10 @@ impl Scheduler {
                 (true, true) => {
                     self.counts.unverified += 1;
                     self.names.remove(&model);
-                    self.change(now, key, |entry| entry.state = State::Quarantined);
+                    self.change(now, key, |entry| {
+                        entry.state = State::Quarantined;
+                        entry.shares.iter_mut().for_each(Share::quarantine);
+                    });
                     self.tell(now, EventKind::Quarantined { model, bytes });
                 }
                 (true, false) => {

@@ -423,6 +423,9 @@ impl World {
                     break;
                 }
                 self.unload_the_protected();
+                // Long enough for models to be sent away to see whether they
+                // take more than is known of them.
+                self.pass(Duration::from_secs(300));
                 self.cards.iter_mut().for_each(|card| card.stranger = 0);
                 idle_rounds = 0;
             }
