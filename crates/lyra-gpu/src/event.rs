@@ -73,6 +73,8 @@ pub enum UnloadReason {
     Idle,
     /// The host asked for it.
     Asked,
+    /// Its device is lost, and another place is wanted for it.
+    Lost,
 }
 
 impl UnloadReason {
@@ -84,6 +86,7 @@ impl UnloadReason {
             Self::Pressure => "pressure",
             Self::Idle => "idle",
             Self::Asked => "asked",
+            Self::Lost => "lost",
         }
     }
 }

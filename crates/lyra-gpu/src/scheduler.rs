@@ -11,9 +11,11 @@ mod ledger;
 mod loads;
 mod place;
 mod pressure;
+mod probe;
 mod queue;
 mod readings;
 mod registry;
+mod split;
 mod unloads;
 #[cfg(test)]
 mod world;

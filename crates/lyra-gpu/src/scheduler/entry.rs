@@ -35,11 +35,12 @@ pub(crate) struct Share {
     /// The loader said what was observed; else it was told from the device.
     pub(crate) is_told: bool,
     /// What was not free before it was loaded, and how much had moved on the
-    /// device by then: if nothing has since, the difference is its own.
+    /// device by then: if nothing has since, the difference is its own. Once
+    /// it leaves, what was not free before.
     pub(crate) before: Option<(u64, u64)>,
     /// The device shows it as free.
     pub(crate) is_back: bool,
-    /// What of it is in quarantine.
+    /// What of it is still there, once it has left.
     pub(crate) lacking: Option<u64>,
 }
 
@@ -77,13 +78,24 @@ impl Entry {
             .map_or_else(|| Arc::from(""), |candidate| Arc::clone(&candidate.variant))
     }
 
+    /// What is counted for it.
     pub(crate) fn bytes(&self) -> u64 {
         self.shares.iter().map(Share::bytes).sum()
+    }
+
+    /// What was counted for it before any of it came back.
+    pub(crate) fn size(&self) -> u64 {
+        self.shares.iter().map(Share::size).sum()
     }
 
     /// Whether one may use it, now or once it is loaded.
     pub(crate) fn is_usable(&self) -> bool {
         matches!(self.state, State::Loading { .. } | State::Ready) && !self.is_draining
+    }
+
+    /// Whether it is loaded and nobody uses it.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.state == State::Ready && self.refs == 0
     }
 
     /// Whether it may be evicted for one of this priority.
@@ -119,7 +131,11 @@ impl Share {
     /// What stays counted for it: its estimate is its peak, and it may not be
     /// there yet.
     pub(crate) fn bytes(&self) -> u64 {
-        self.lacking.unwrap_or_else(|| self.observed.unwrap_or(0).max(self.estimate))
+        self.lacking.unwrap_or_else(|| self.size())
+    }
+
+    fn size(&self) -> u64 {
+        self.observed.unwrap_or(0).max(self.estimate)
     }
 
     /// What the device is to give back.

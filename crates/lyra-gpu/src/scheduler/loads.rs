@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use super::{Entry, Key, Outcome, Place, Refusal, Scheduler, State, Ticket};
 use crate::event::{EventKind, UnloadReason};
-use crate::model::ModelSpec;
+use crate::model::{Candidate, ModelSpec};
 
 /// With each load that runs out of memory its size is raised by a quarter.
 const RAISE_PERCENT: u32 = 125;
 
 /// Beyond that a size is no longer raised.
 const RAISED_AT_MOST: u32 = 10_000;
+
+/// Of so many models it is known at most that they ran out of memory.
+const RAISED_MODELS: usize = 1_024;
 
 /// Why nothing was reserved at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,11 +34,11 @@ impl Scheduler {
             return Err(NotReserved::NameTaken);
         }
         // Whoever waits is first, wherever it might go.
-        let all = self.is_awaited().then(|| vec![u64::MAX; self.devices.len()]);
+        let awaited = self.is_awaited().then(|| self.awaited());
         let mut never = Refusal::NoDevice { reason: String::new() };
         let mut may_fit_later = false;
         for (rung, candidate) in spec.candidates.iter().enumerate() {
-            match self.place(now, spec, candidate, all.as_ref().unwrap_or(&self.no_claims)) {
+            match self.place(now, spec, candidate, awaited.as_ref().unwrap_or(&self.no_claims)) {
                 Place::Fits(shares) => {
                     return Ok(self.begin_load(now, spec.clone(), rung, &shares));
                 }
@@ -69,6 +72,11 @@ impl Scheduler {
         let entry = &self.entries[&key];
         let (model, variant) = (entry.name(), entry.variant());
         let told = observed.map(|observed| (entry.estimate(), observed));
+        let asked = entry.spec.candidates.get(entry.rung).map(Candidate::bytes);
+        if observed.is_some() && observed <= asked {
+            // It takes no more than was said: memory ran out for another reason.
+            self.raised.remove(&(model.clone(), variant.clone()));
+        }
         self.tell(now, EventKind::Loaded { model: model.clone(), variant, took });
         if let Some((estimate, observed)) = told {
             self.tell_exceeded(now, model, estimate, observed);
@@ -108,6 +116,9 @@ impl Scheduler {
         self.disturb(key);
         self.begin_verify(now, key, now, true);
         if is_out_of_memory {
+            if self.raised.len() >= RAISED_MODELS {
+                self.raised.clear();
+            }
             let raised = self.raised.entry((model, variant)).or_insert(100);
             *raised = (*raised * RAISE_PERCENT / 100).min(RAISED_AT_MOST);
             for device in devices {
@@ -175,6 +186,18 @@ impl Scheduler {
     fn is_awaited(&self) -> bool {
         let waits = |waiter: &super::Waiter| waiter.joined.is_none() && waiter.outcome.is_none();
         self.waiters.values().any(waits)
+    }
+
+    /// All of each device that those who wait might get.
+    fn awaited(&self) -> Vec<u64> {
+        let mut claims = vec![0; self.devices.len()];
+        let waits = |waiter: &&super::Waiter| waiter.joined.is_none() && waiter.outcome.is_none();
+        for waiter in self.waiters.values().filter(waits) {
+            for candidate in waiter.spec.candidates.iter().skip(waiter.first_rung) {
+                self.eligible(candidate).for_each(|index| claims[index] = u64::MAX);
+            }
+        }
+        claims
     }
 
     pub(super) fn tell_exceeded(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Condition, Key, Scheduler};
+use super::{Condition, Key, Scheduler, Share};
 use crate::bytes::percent_of;
 use crate::event::{EventKind, UnloadReason};
 use crate::level::Level;
@@ -97,10 +97,9 @@ impl Scheduler {
 
     /// The need is over: those that were to go with their last use stay.
     fn spare(&mut self, index: usize) {
-        for entry in self.entries.values_mut() {
-            if entry.share_on(index).is_some() {
-                entry.is_draining = false;
-            }
+        for entry in self.entries.values_mut().filter(|entry| entry.share_on(index).is_some()) {
+            let is_needed = |share: &Share| self.devices[share.device].is_exhausted;
+            entry.is_draining = entry.is_draining && entry.shares.iter().any(is_needed);
         }
     }
 

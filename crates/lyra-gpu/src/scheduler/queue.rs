@@ -9,8 +9,10 @@
 use std::task::Waker;
 use std::time::Duration;
 
-use super::place::Shares;
-use super::{Entry, Key, Outcome, Place, Refusal, Scheduler, Share, State, Ticket, Waiter};
+use super::place::{Shares, is_answering};
+use super::{
+    Condition, Entry, Key, Outcome, Place, Refusal, Scheduler, Share, State, Ticket, Waiter,
+};
 use crate::event::{EventKind, UnloadReason};
 use crate::model::ModelSpec;
 use crate::policy::Degrade;
@@ -29,6 +31,8 @@ enum Turn {
     WaitForUsers(Shares),
     /// For an instance of the same name to be gone.
     WaitForItself,
+    /// An instance of the same name has lost its device.
+    Forsake(Key),
     Refuse(Refusal),
 }
 
@@ -133,6 +137,7 @@ impl Scheduler {
                     false => claim(&mut claims, &shares),
                 },
                 Turn::WaitForItself => {}
+                Turn::Forsake(key) => self.begin_unload(now, key, UnloadReason::Lost),
                 Turn::Refuse(refusal) => self.answer(ticket, Outcome::Refused(refusal)),
             }
         }
@@ -141,7 +146,13 @@ impl Scheduler {
     fn turn(&self, now: Duration, waiter: &Waiter, claims: &[u64]) -> Turn {
         let spec = &waiter.spec;
         match self.named(&spec.name) {
+            Some((key, entry)) if self.is_lost(entry) => match entry.is_idle() {
+                true => return Turn::Forsake(key),
+                false if self.is_dead(entry) => {}
+                false => return Turn::WaitForItself,
+            },
             Some((key, entry)) if entry.is_usable() => return Turn::Join(key),
+            Some((_, entry)) if self.is_dead(entry) => {}
             Some(_) => return Turn::WaitForItself,
             None => {}
         }
@@ -176,6 +187,20 @@ impl Scheduler {
             };
         }
         Turn::Refuse(self.refusal(spec, &places))
+    }
+
+    /// Whether a device is lost that it is on, and itself with it.
+    fn is_lost(&self, entry: &Entry) -> bool {
+        let is_lost = |share: &Share| self.devices[share.device].condition == Condition::Lost;
+        matches!(entry.state, State::Ready | State::Verifying { .. })
+            && entry.shares.iter().any(is_lost)
+    }
+
+    /// Whether it was ended by force, and nobody can see whether that helped:
+    /// another instance need not wait for that.
+    fn is_dead(&self, entry: &Entry) -> bool {
+        matches!(entry.state, State::Verifying { is_killed: true, .. })
+            && !entry.shares.iter().all(|share| is_answering(self, share.device))
     }
 
     fn refusal(&self, spec: &ModelSpec, places: &[(usize, Place)]) -> Refusal {

@@ -6,6 +6,7 @@
 
 mod card;
 mod cases;
+mod faults;
 mod laws;
 mod random;
 mod small;

@@ -112,7 +112,8 @@ impl World {
                 assert!(!was_unloading || !is_seen, "{key} is off the books and was {state:?}");
                 continue;
             };
-            if !matches!(entry.state, State::Loading { .. } | State::Ready | State::Quarantined) {
+            let may_shrink = matches!(entry.state, State::Quarantined) || entry.shares.len() > 1;
+            if !may_shrink && !matches!(entry.state, State::Loading { .. } | State::Ready) {
                 assert!(entry.bytes() >= line.bytes, "{key} lost bytes while it left");
             }
         }
@@ -134,7 +135,7 @@ impl World {
                 continue;
             }
             assert!(
-                reason == UnloadReason::Asked || !entry.spec.is_pinned,
+                matches!(reason, UnloadReason::Asked | UnloadReason::Lost) || !entry.spec.is_pinned,
                 "{key} is pinned and unloaded"
             );
             let is_probe = |share: &Share| self.scheduler.devices[share.device].is_probed;
@@ -180,11 +181,15 @@ impl World {
         assert!(is_needed, "{victim} leaves, and nobody needs it");
     }
 
-    /// One instance of each name, but for those in quarantine.
+    /// One instance of each name, but for those that were ended by force and
+    /// could not be seen to have gone.
     fn check_names(&self) {
         let mut names = BTreeSet::new();
         for (key, entry) in &self.scheduler.entries {
-            let is_named = entry.state != State::Quarantined;
+            let is_named = !matches!(
+                entry.state,
+                State::Quarantined | State::Verifying { is_killed: true, .. }
+            );
             assert!(
                 !is_named || names.insert(entry.spec.name.as_ref()),
                 "{key} is a second instance of {}",
