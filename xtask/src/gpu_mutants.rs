@@ -38,8 +38,8 @@ const MUTANTS: [Mutant; 7] = [
         name: "memory is released before it is seen to be back",
         patches: &[Patch {
             file: "scheduler/unloads.rs",
-            before: "return self.begin_verify(now, key, since, false);",
-            after: "return self.gone(now, key);",
+            before: "self.begin_verify(now, key, since, false);",
+            after: "self.gone(now, key);",
         }],
     },
     Mutant {
@@ -64,8 +64,8 @@ const MUTANTS: [Mutant; 7] = [
             Patch { file: "scheduler/entry.rs", before: "&& self.refs == 0", after: "" },
             Patch {
                 file: "scheduler/unloads.rs",
-                before: "if entry.state != State::Ready || entry.refs > 0 {",
-                after: "if entry.state != State::Ready {",
+                before: "entry.state != State::Ready || entry.refs > 0 ||",
+                after: "entry.state != State::Ready ||",
             },
         ],
     },

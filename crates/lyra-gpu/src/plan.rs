@@ -53,6 +53,10 @@ fn chosen(mut candidates: Vec<Victim>, need: u64) -> (Vec<Victim>, u64) {
 mod tests {
     use std::time::Duration;
 
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::test_runner::{Config, RngSeed};
+
     use super::*;
 
     fn victim(model: u64, bytes: u64, used: u64) -> Victim {
@@ -90,5 +94,54 @@ mod tests {
         let plain = victim(2, 4, 3);
         assert_eq!(planned(&[important, young, plain], 4), Some(vec![2]));
         assert_eq!(planned(&[important, young, plain], 8), Some(vec![2, 1]));
+    }
+
+    proptest! {
+        #![proptest_config(Config {
+            cases: 2_000,
+            failure_persistence: None,
+            rng_seed: RngSeed::Fixed(1),
+            ..Config::default()
+        })]
+
+        /// I7: nobody of a plan could stay, and nobody leaves for whom an
+        /// older one of no less would have done.
+        #[test]
+        fn a_plan_is_minimal_and_takes_the_oldest_that_do(
+            sizes in vec((1..50_u64, 0..20_u64, 0..2_i8, any::<bool>()), 0..9),
+            need in 0..200_u64,
+        ) {
+            let all: Vec<Victim> = (0..).zip(&sizes).map(|(model, (bytes, used, priority, young))| {
+                Victim { priority: *priority, is_young: *young, ..victim(model, *bytes, *used) }
+            }).collect();
+            let total: u64 = all.iter().map(|victim| victim.bytes).sum();
+            let Some(plan) = plan(all.clone(), need) else {
+                prop_assert!(total < need, "all of them would do");
+                return Ok(());
+            };
+            let brought: u64 = plan.iter().map(|victim| victim.bytes).sum();
+            prop_assert!(brought >= need);
+            let rank = |victim: &Victim| {
+                (victim.priority, victim.is_young, victim.last_used, victim.model)
+            };
+            for victim in &plan {
+                prop_assert!(all.contains(victim));
+                prop_assert!(brought - victim.bytes < need, "{victim:?} need not leave");
+            }
+            let spared = all.iter().filter(|victim| !plan.contains(victim));
+            for spared in spared {
+                let younger = plan.iter().filter(|victim| rank(victim) > rank(spared));
+                for victim in younger {
+                    let instead = brought - victim.bytes + spared.bytes;
+                    let others: Vec<_> = plan.iter().filter(|other| *other != victim).collect();
+                    let would_be_minimal =
+                        others.iter().all(|other| instead - other.bytes < need);
+                    prop_assert!(
+                        instead < need || !would_be_minimal || spared.bytes < victim.bytes,
+                        "{spared:?} is older than {victim:?} and would have done"
+                    );
+                }
+            }
+        }
     }
 }

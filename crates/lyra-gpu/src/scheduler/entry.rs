@@ -100,10 +100,7 @@ impl Entry {
 
     /// Whether it may be evicted for one of this priority.
     pub(crate) fn is_evictable(&self, priority: i8) -> bool {
-        self.state == State::Ready
-            && self.refs == 0
-            && !self.spec.is_pinned
-            && self.spec.priority <= priority
+        self.is_idle() && !self.spec.is_pinned && self.spec.priority <= priority
     }
 
     pub(crate) fn devices(&self) -> Vec<usize> {
