@@ -65,6 +65,7 @@ const TABLE: &[(Exit, &[&str])] = &[
             "gpu.closed",
             "gpu.in_use",
             "gpu.load_failed",
+            "gpu.loading",
             "gpu.no_device",
             "gpu.no_room",
             "gpu.not_running",

@@ -28,6 +28,8 @@ codes! {
         "check the name against `status`: it may have been evicted";
     IN_USE = "gpu.in_use",
         "drop the handles of the model first";
+    LOADING = "gpu.loading",
+        "wait until it is loaded, or has failed at the policy's load timeout at the latest";
     LOAD_FAILED = "gpu.load_failed",
         "look at the cause: the loader could not load it";
     OUT_OF_MEMORY = "gpu.out_of_memory",
@@ -35,5 +37,5 @@ codes! {
     CLOSED = "gpu.closed",
         "the manager was shut down: stop, or make a new one";
     NOT_RUNNING = "gpu.not_running",
-        "start the manager before the first `acquire`, inside a tokio runtime";
+        "start the manager, and acquire, inside a tokio runtime that goes on";
 }

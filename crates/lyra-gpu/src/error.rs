@@ -116,6 +116,17 @@ pub enum GpuError {
         location: Location,
     },
 
+    /// The model is being loaded, or its memory is reserved for that.
+    #[non_exhaustive]
+    #[snafu(display("{model}: it is being loaded"))]
+    Loading {
+        /// The model.
+        model: Arc<str>,
+        #[snafu(implicit)]
+        #[allow(missing_docs, reason = "where the error arose")]
+        location: Location,
+    },
+
     /// The loader could not load it, with any candidate that fits.
     #[non_exhaustive]
     #[snafu(display("{model}: it could not be loaded"))]
@@ -138,10 +149,12 @@ pub enum GpuError {
         location: Location,
     },
 
-    /// Nobody would load or unload anything: the manager was not started.
+    /// Nobody would load or unload anything.
     #[non_exhaustive]
-    #[snafu(display("the manager was not started"))]
+    #[snafu(display("nobody would load or unload: {reason}"))]
     NotRunning {
+        /// What is missing.
+        reason: &'static str,
         #[snafu(implicit)]
         #[allow(missing_docs, reason = "where the error arose")]
         location: Location,
@@ -157,6 +170,7 @@ impl GpuError {
             | Self::AlreadyRegistered { model, .. }
             | Self::UnknownModel { model, .. }
             | Self::InUse { model, .. }
+            | Self::Loading { model, .. }
             | Self::LoadFailed { model, .. } => Some(model),
             Self::Invalid { .. }
             | Self::NoDevice { .. }
@@ -177,7 +191,7 @@ impl Classify for GpuError {
             }
             Self::LoadFailed { source, .. } if source.is_out_of_memory() => ErrorKind::GpuMemory,
             Self::LoadFailed { .. } | Self::NoDevice { .. } => ErrorKind::ModelLoad,
-            Self::InUse { .. } => ErrorKind::Concurrency,
+            Self::InUse { .. } | Self::Loading { .. } => ErrorKind::Concurrency,
             Self::Closed { .. } | Self::NotRunning { .. } => ErrorKind::Internal,
         }
     }
@@ -192,6 +206,7 @@ impl Classify for GpuError {
             Self::AlreadyRegistered { .. } => codes::ALREADY_REGISTERED,
             Self::UnknownModel { .. } => codes::UNKNOWN_MODEL,
             Self::InUse { .. } => codes::IN_USE,
+            Self::Loading { .. } => codes::LOADING,
             Self::LoadFailed { source, .. } if source.is_out_of_memory() => codes::OUT_OF_MEMORY,
             Self::LoadFailed { .. } => codes::LOAD_FAILED,
             Self::Closed { .. } => codes::CLOSED,
@@ -201,7 +216,10 @@ impl Classify for GpuError {
 
     fn recovery(&self) -> Recovery {
         match self {
-            Self::NoRoom { .. } | Self::Timeout { .. } | Self::InUse { .. } => Recovery::RETRY,
+            Self::NoRoom { .. }
+            | Self::Timeout { .. }
+            | Self::InUse { .. }
+            | Self::Loading { .. } => Recovery::RETRY,
             _ => Recovery::Permanent,
         }
     }
@@ -234,6 +252,7 @@ impl Classify for GpuError {
             | Self::AlreadyRegistered { location, .. }
             | Self::UnknownModel { location, .. }
             | Self::InUse { location, .. }
+            | Self::Loading { location, .. }
             | Self::LoadFailed { location, .. }
             | Self::Closed { location, .. }
             | Self::NotRunning { location, .. } => Some(location),

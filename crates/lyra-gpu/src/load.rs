@@ -80,7 +80,11 @@ impl Loaded {
         self
     }
 
-    /// How many bytes it takes, as the loader saw, of all devices together.
+    /// How many bytes it takes, as the loader saw, of all devices together; no
+    /// more counts than its devices have.
+    ///
+    /// It is worth telling always: what was told is kept in quarantine where it
+    /// does not come back, and what was not told has to be guessed.
     #[must_use]
     pub fn with_observed(mut self, bytes: u64) -> Self {
         self.observed = Some(bytes);

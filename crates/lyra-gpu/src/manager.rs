@@ -1,6 +1,7 @@
 mod acquire;
 mod builder;
 mod callbacks;
+mod contain;
 mod handle;
 mod models;
 mod reservation;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use tokio::sync::broadcast;
 
 use crate::event::Event;
+use crate::model::{Candidate, ModelSpec};
 use crate::scheduler::Place;
 use crate::snapshot::Snapshot;
 use crate::source::DeviceId;
@@ -76,6 +78,7 @@ impl GpuManager {
     /// How everything stands: a value, read at one moment.
     #[must_use]
     pub fn status(&self) -> Status {
+        self.0.look_at_the_clock();
         let state = self.0.lock();
         Status::of(&state.scheduler, self.0.now())
     }
@@ -87,13 +90,23 @@ impl GpuManager {
     /// [acquired](Self::acquire).
     #[must_use]
     pub fn can_load_model(&self, bytes: u64) -> LoadVerdict {
-        let spec = crate::model::ModelSpec::new("")
-            .with_candidate(crate::model::Candidate::gpu("", bytes.max(1)));
+        self.can_load(&Candidate::gpu("", bytes.max(1)))
+    }
+
+    /// Whether this candidate could be loaded now, of a model of no special
+    /// importance; advice as well.
+    #[must_use]
+    pub fn can_load(&self, candidate: &Candidate) -> LoadVerdict {
+        if candidate.peaks.is_empty() {
+            return LoadVerdict::NoGpu;
+        }
+        self.0.look_at_the_clock();
+        let spec = ModelSpec::new("").with_candidate(candidate.clone());
         let state = self.0.lock();
         let scheduler = &state.scheduler;
         let claims = vec![0; scheduler.devices.len()];
         let id = |index: usize| scheduler.devices[index].info.id.clone();
-        match scheduler.place(self.0.now(), &spec, &spec.candidates[0], &claims) {
+        match scheduler.place(self.0.now(), &spec, candidate, &claims) {
             Place::Fits(shares) => LoadVerdict::Fits { device: id(shares[0].0) },
             Place::Coming(shares) => LoadVerdict::FitsSoon { device: id(shares[0].0) },
             Place::Evict(shares, victims) => {

@@ -1,6 +1,8 @@
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::bytes::LARGEST;
 use crate::error::{GpuError, InvalidSnafu};
 use crate::source::{DeviceId, DeviceKind};
 
@@ -47,7 +49,8 @@ impl ModelSpec {
         }
     }
 
-    /// Another way to load it, tried when those before it do not fit.
+    /// Another way to load it, of another name, tried when those before it do
+    /// not fit.
     #[must_use]
     pub fn with_candidate(mut self, candidate: Candidate) -> Self {
         self.candidates = self.candidates.iter().cloned().chain([candidate]).collect();
@@ -91,9 +94,9 @@ impl ModelSpec {
 
     #[track_caller]
     pub(crate) fn check(&self) -> Result<(), GpuError> {
-        if self.name.is_empty() {
-            let reason = "it has to have a name";
-            return InvalidSnafu { setting: "model name", reason, given: "none" }.fail();
+        if self.name.trim().is_empty() {
+            let (reason, given) = ("it has to have a name", format!("{:?}", self.name));
+            return InvalidSnafu { setting: "model name", reason, given }.fail();
         }
         if self.candidates.is_empty() {
             let reason = "it has to have one";
@@ -101,13 +104,20 @@ impl ModelSpec {
             return InvalidSnafu { setting: "candidates", reason, given }.fail();
         }
         let is_sized = |candidate: &Candidate| {
-            !candidate.peaks.is_empty() && candidate.peaks.iter().all(|peak| *peak > 0)
+            let is_there = !candidate.peaks.is_empty();
+            is_there && !candidate.peaks.contains(&0) && candidate.bytes() <= LARGEST
         };
         if let Some(unsized_) = self.candidates.iter().find(|candidate| !is_sized(candidate)) {
             let given =
                 format!("{:?} in `{}` of `{}`", unsized_.peaks, unsized_.variant, self.name);
-            return InvalidSnafu { setting: "size", reason: "it has to be over zero", given }
-                .fail();
+            let reason = "it has to be over zero, and 1 PiB in all at most";
+            return InvalidSnafu { setting: "size", reason, given }.fail();
+        }
+        let mut variants = HashSet::new();
+        if let Some(twice) = self.candidates.iter().find(|one| !variants.insert(&one.variant)) {
+            let given = format!("`{}` twice in `{}`", twice.variant, self.name);
+            let reason = "each has to have a name of its own";
+            return InvalidSnafu { setting: "candidates", reason, given }.fail();
         }
         Ok(())
     }
@@ -142,6 +152,20 @@ impl Candidate {
     #[must_use]
     pub fn variant(&self) -> &str {
         &self.variant
+    }
+
+    /// What it asks for, for whoever finds no such device.
+    pub(crate) fn wanted(&self) -> String {
+        match (&self.device, self.kind, self.peaks.len()) {
+            (Some(device), DeviceKind::Gpu, 1) => format!("the GPU `{device}`"),
+            (Some(device), DeviceKind::Cpu, 1) => format!("the CPU `{device}`"),
+            (Some(device), _, parts) => {
+                format!("{parts} devices `{device}`, of which there is one")
+            }
+            (None, DeviceKind::Gpu, 1) => "a GPU".to_owned(),
+            (None, DeviceKind::Gpu, parts) => format!("{parts} GPUs at once"),
+            (None, DeviceKind::Cpu, _) => "the CPU".to_owned(),
+        }
     }
 
     /// What it takes at its peak, of all devices together, in bytes.

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::time::Duration;
 
 use crate::bytes::{MIB, percent_of};
@@ -16,6 +17,7 @@ use crate::error::{GpuError, InvalidSnafu};
 /// | [`transition`](Self::with_transition): a level is over once it was below for | 10 s |
 /// | [`grace`](Self::with_grace): a warning may last before idle models go | 30 s |
 /// | [`min_residency`](Self::with_min_residency): the time in which a model is spared if others will do | 30 s |
+/// | [`load_timeout`](Self::with_load_timeout) for a loader, each time | 10 min |
 /// | [`unload_timeout`](Self::with_unload_timeout) for an unloader, each time | 30 s |
 /// | [`verify_timeout`](Self::with_verify_timeout) until unloaded memory is back | 10 s |
 /// | [`sample_interval`](Self::with_sample_interval); while something moves, a quarter | 1 s |
@@ -40,6 +42,7 @@ pub struct Policy {
     pub(crate) transition: Duration,
     pub(crate) grace: Duration,
     pub(crate) min_residency: Duration,
+    pub(crate) load_timeout: Duration,
     pub(crate) unload_timeout: Duration,
     pub(crate) verify_timeout: Duration,
     pub(crate) sample_interval: Duration,
@@ -76,6 +79,7 @@ impl Default for Policy {
             transition: Duration::from_secs(10),
             grace: Duration::from_secs(30),
             min_residency: Duration::from_secs(30),
+            load_timeout: Duration::from_secs(600),
             unload_timeout: Duration::from_secs(30),
             verify_timeout: Duration::from_secs(10),
             sample_interval: Duration::from_secs(1),
@@ -120,11 +124,16 @@ settings! {
     /// For how long a model that was loaded is spared, as long as others will
     /// do; at the critical level none is.
     with_min_residency(min_residency: Duration);
+    /// How long a loader may take, each time it is called: then its future is
+    /// dropped, the load has failed, and its memory counts until the device
+    /// shows it as free. What was [reserved](crate::GpuManager::try_reserve) is
+    /// the host's to give back.
+    with_load_timeout(load_timeout: Duration);
     /// How long an unloader may take, each time it is asked.
     with_unload_timeout(unload_timeout: Duration);
     /// How long memory may take to come back after an unloader is done.
     with_verify_timeout(verify_timeout: Duration);
-    /// How often the devices are read; four times as often while something is
+    /// How often the devices are read, at least ten milliseconds; four times as often while something is
     /// loaded or unloaded, and from the warning level on.
     with_sample_interval(sample_interval: Duration);
     /// How long a driver may take to answer. After three intervals without an
@@ -188,10 +197,10 @@ impl Policy {
         if !rising {
             let reason = "the marks have to rise: low < clear of warning < warning <= admit < \
                           critical <= 100, with the clear of critical between the last two levels";
-            return InvalidSnafu { setting: "thresholds", reason, given: format!("{marks:?}") }
-                .fail();
+            return InvalidSnafu { setting: "thresholds", reason, given: marks.to_string() }.fail();
         }
         for (setting, duration) in [
+            ("load timeout", self.load_timeout),
             ("unload timeout", self.unload_timeout),
             ("verify timeout", self.verify_timeout),
             ("sample interval", self.sample_interval),
@@ -202,9 +211,22 @@ impl Policy {
                 return InvalidSnafu { setting, reason, given: format!("{duration:?}") }.fail();
             }
         }
+        if self.sample_interval < SHORTEST_INTERVAL {
+            let (setting, reason) = ("sample interval", "it has to be 10 ms at least");
+            let given = format!("{:?}", self.sample_interval);
+            return InvalidSnafu { setting, reason, given }.fail();
+        }
         Ok(())
     }
+
+    /// How old a reading may be that is still trusted.
+    pub(crate) fn oldest_reading(&self) -> Duration {
+        self.sample_interval * 3
+    }
 }
+
+/// Below, a device would be distrusted because a thread was late.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Longer than anybody waits, and far from overflowing any clock.
 pub(crate) const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
@@ -218,6 +240,17 @@ pub(crate) struct Marks {
     pub(crate) admit: u8,
     pub(crate) critical_clear: u8,
     pub(crate) critical: u8,
+}
+
+impl fmt::Display for Marks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { low, warning_clear, warning, admit, critical_clear, critical } = self;
+        write!(
+            f,
+            "low {low}, warning {warning} with its clear mark at {warning_clear}, admit {admit}, \
+             critical {critical} with its clear mark at {critical_clear}"
+        )
+    }
 }
 
 impl Policy {

@@ -27,12 +27,12 @@ pub enum LoadVerdict {
     /// Only if models in use or other programs give memory back, or a device
     /// answers again.
     WaitsForUse,
-    /// Never, on any GPU there is.
+    /// Never, on any such device there is.
     TooLarge {
         /// What would fit on an empty one, in bytes.
         largest: u64,
     },
-    /// There is no GPU.
+    /// There is no GPU, or no other such device as a candidate asks for.
     NoGpu,
 }
 

@@ -5,10 +5,11 @@
 mod support;
 
 use std::error::Error;
+use std::time::Duration;
 
 use lyra_errors::Classify;
 use lyra_gpu::{
-    Candidate, GIB, GpuError, GpuManager, LoadError, LoadVerdict, Loaded, ModelSpec, Policy,
+    Candidate, GIB, GpuError, GpuManager, LoadError, LoadVerdict, Loaded, MIB, ModelSpec, Policy,
     SimSource, global, set_global,
 };
 use support::{LONG, card, manager, model, secs};
@@ -100,6 +101,8 @@ fn settings_that_cannot_be_meant_are_refused_by_name() {
     let build = |policy| GpuManager::builder(card()).with_policy(policy).build();
     let error = build(Policy::default().with_warning(95)).unwrap_err();
     assert!(error.to_string().starts_with("`thresholds` is not valid"), "{error}");
+    let marks = "low 75, warning 95 with its clear mark at 92, admit 92, critical 90";
+    assert!(error.to_string().contains(marks), "{error}");
     for bad in [
         Policy::default().with_low(80),
         Policy::default().with_admit(90),
@@ -107,6 +110,8 @@ fn settings_that_cannot_be_meant_are_refused_by_name() {
         Policy::default().with_warning_clear(80),
         Policy::default().with_critical_clear(79),
         Policy::default().with_sample_interval(secs(0)),
+        Policy::default().with_sample_interval(Duration::from_micros(9_999)),
+        Policy::default().with_load_timeout(secs(0)),
     ] {
         assert_eq!(code(build(bad)), "gpu.invalid");
     }
@@ -114,6 +119,8 @@ fn settings_that_cannot_be_meant_are_refused_by_name() {
     for bad in [
         ModelSpec::new("none"),
         model("", 1),
+        model(" \n", 1),
+        model("twice", 1).with_candidate(Candidate::cpu("gpu", GIB)),
         model("zero", 0),
         ModelSpec::new("split").with_candidate(Candidate::split("x", [])),
     ] {
@@ -121,6 +128,24 @@ fn settings_that_cannot_be_meant_are_refused_by_name() {
     }
     assert_eq!(code(GpuManager::builder(SimSource::new()).build()), "gpu.no_device");
     assert_eq!(code(gpu.start()), "gpu.not_running", "outside of a runtime");
+}
+
+#[test]
+fn a_refusal_names_what_was_wanted_and_what_there_is() {
+    let gpu = manager(&SimSource::new().with_gpu("small", MIB / 8));
+    let told = |candidate: Candidate| {
+        let spec = ModelSpec::new("a").with_candidate(candidate);
+        gpu.try_reserve(&spec).unwrap_err().to_string()
+    };
+    let no_device = |wanted: &str| {
+        format!("no device for this: `a` asks for {wanted}, and there are 1 GPUs and 0 CPUs")
+    };
+    assert_eq!(told(Candidate::gpu("v", 1).on("none")), no_device("the GPU `none`"));
+    assert_eq!(told(Candidate::cpu("v", 1)), no_device("the CPU"));
+    assert_eq!(told(Candidate::cpu("v", 1).on("small")), no_device("the CPU `small`"));
+    assert_eq!(told(Candidate::split("v", [1, 1])), no_device("2 GPUs at once"));
+    let too_large = "a: the smallest candidate takes 1000 B, and at most 0 B are ever admitted";
+    assert_eq!(told(Candidate::gpu("v", 1_000)), too_large);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,14 +1,16 @@
-use std::any::Any;
 use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::Location;
 use std::pin::pin;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::time;
 
 use super::GpuManager;
+use super::contain::{Contained, Panicked, contained};
 use super::handle::ModelHandle;
 use super::reservation::refused;
 use super::shared::{Resident, Shared};
@@ -33,6 +35,9 @@ impl GpuManager {
     /// [out of memory](LoadError::out_of_memory), whatever is idle is evicted
     /// and it is called once more, then with the next candidate.
     ///
+    /// A name is one model: where one of this name is loaded, or is being
+    /// loaded, that is what the handle is on, whatever else this spec says.
+    ///
     /// Whoever holds a model and acquires another one may wait for itself:
     /// until its timeout, if both do not fit together.
     ///
@@ -48,6 +53,10 @@ impl GpuManager {
     ///
     /// Dropped at any moment, it has left the line; a load that has begun goes
     /// on, and the model is there for the next.
+    ///
+    /// # Panics
+    ///
+    /// In a runtime that was made without its timer.
     #[track_caller]
     pub fn acquire<'a, F, L>(
         &'a self,
@@ -62,13 +71,11 @@ impl GpuManager {
         let location = Location::caller();
         async move {
             spec.check()?;
-            if !self.0.is_running() {
-                // Closed or never started: the one is told from the other.
-                return match self.0.lock().scheduler.is_closed() {
-                    true => Err(GpuError::Closed { location }),
-                    false => Err(GpuError::NotRunning { location }),
-                };
+            self.0.is_at_work(location)?;
+            if Handle::try_current().is_err() {
+                return Err(GpuError::NotRunning { reason: NO_RUNTIME, location });
             }
+            self.0.look_at_the_clock();
             let started = time::Instant::now();
             let load = Arc::new(load);
             let failure = Failure::default();
@@ -106,6 +113,26 @@ impl GpuManager {
             })
             .await
         }
+    }
+}
+
+/// Nothing can be spawned there, and nobody wakes who waits.
+pub(super) const NO_RUNTIME: &str = "this is not inside a tokio runtime";
+
+impl Shared {
+    /// Whether somebody loads and unloads; else why not.
+    pub(super) fn is_at_work(&self, location: &'static Location<'static>) -> Result<(), GpuError> {
+        if self.is_running() {
+            return Ok(());
+        }
+        if self.lock().scheduler.is_closed() {
+            return Err(GpuError::Closed { location });
+        }
+        let reason = match self.was_started.load(Ordering::Acquire) {
+            true => "the runtime that the manager was started in has ended",
+            false => "the manager was not started",
+        };
+        Err(GpuError::NotRunning { reason, location })
     }
 }
 
@@ -171,20 +198,26 @@ impl Loading {
         F: Fn(Grant) -> L,
         L: Future<Output = Result<Loaded, LoadError>>,
     {
-        let grant = self.shared.lock().scheduler.grant_of(self.key);
-        let loaded = unwound(load, grant).await;
-        self.is_open = false;
-        match loaded {
+        let (grant, limit) = {
+            let scheduler = &self.shared.lock().scheduler;
+            (scheduler.grant_of(self.key), scheduler.policy.load_timeout)
+        };
+        let loaded = time::timeout(limit, unwound(load, grant)).await;
+        let too_long = || LoadError::new(format!("it took longer than {limit:?}"));
+        match loaded.unwrap_or_else(|_| Err(too_long())) {
             Ok(loaded) => {
                 let observed = loaded.observed;
                 let resident = Resident::of(loaded);
+                self.is_open = false;
                 self.shared.drive(|state, now| {
                     state.residents.insert(self.key, resident);
+                    let observed = state.believable(self.key, observed);
                     state.scheduler.loaded(now, self.key, observed);
                 });
             }
             Err(error) => {
                 let is_out_of_memory = error.is_out_of_memory();
+                self.is_open = false;
                 self.failure.note(error);
                 self.failed(is_out_of_memory);
             }
@@ -214,19 +247,10 @@ where
     F: Fn(Grant) -> L,
     L: Future<Output = Result<Loaded, LoadError>>,
 {
-    let begun = catch_unwind(AssertUnwindSafe(|| load(grant)));
-    let mut loading = pin!(begun.map_err(panicked)?);
-    poll_fn(|context| {
-        let polled = catch_unwind(AssertUnwindSafe(|| loading.as_mut().poll(context)));
-        polled.unwrap_or_else(|panic| Poll::Ready(Err(panicked(panic))))
-    })
-    .await
+    let loading = contained(|| load(grant)).map_err(|panic| panicked(&panic))?;
+    Contained::new(loading).await.map_err(|panic| panicked(&panic))?
 }
 
-fn panicked(panic: Box<dyn Any + Send>) -> LoadError {
-    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    // What it carries may panic in turn.
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(panic))).map_err(std::mem::forget);
-    LoadError::new(format!("the loader panicked: {}", text.as_deref().unwrap_or("without a word")))
+fn panicked(panic: &Panicked) -> LoadError {
+    LoadError::new(format!("the loader panicked: {}", panic.text()))
 }

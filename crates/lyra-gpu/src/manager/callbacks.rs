@@ -1,11 +1,11 @@
 //! Callbacks of a host, each on a thread of its own: one that blocks or panics
 //! holds up nobody.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
+use super::contain::contained;
 use crate::event::Event;
 
 /// How far one may fall behind.
@@ -21,12 +21,8 @@ impl Callbacks {
         // It ends with the manager, whose end of the channel goes with it.
         let calling = calling.spawn(move || {
             for event in events {
-                let called = catch_unwind(AssertUnwindSafe(|| callback(&event)));
-                if let Err(panic) = called {
-                    // What it carries may panic in turn.
-                    let _ =
-                        catch_unwind(AssertUnwindSafe(|| drop(panic))).map_err(std::mem::forget);
-                }
+                // It is called again with the next.
+                let _ = contained(|| callback(&event));
             }
         });
         if calling.is_ok() {

@@ -2,6 +2,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use super::contain::let_go;
 use super::shared::Shared;
 use crate::load::Grant;
 use crate::scheduler::Key;
@@ -59,7 +60,7 @@ impl Drop for ModelHandle {
     fn drop(&mut self) {
         // The handle's own share of the value goes first, so that whoever
         // unloads the model has the last one.
-        self.value = None;
+        let_go(self.value.take());
         self.shared.drive(|state, now| state.scheduler.release(now, self.key));
     }
 }

@@ -8,7 +8,7 @@ use super::handle::ModelHandle;
 use super::shared::{Resident, Shared};
 use crate::error::GpuError;
 use crate::load::{Grant, Loaded};
-use crate::model::ModelSpec;
+use crate::model::{Candidate, ModelSpec};
 use crate::scheduler::{Key, NotReserved, Refusal};
 
 /// Memory that is reserved for a model that the host loads by itself.
@@ -50,6 +50,7 @@ impl GpuManager {
     pub fn try_reserve(&self, spec: &ModelSpec) -> Result<Reservation, GpuError> {
         spec.check()?;
         let location = Location::caller();
+        self.0.look_at_the_clock();
         let reserved = self.0.drive(|state, now| state.scheduler.reserve(now, spec));
         let key = reserved.map_err(|reason| not_reserved(spec, reason, location))?;
         let (shared, grant) = (Arc::clone(&self.0), OnceLock::new());
@@ -66,13 +67,14 @@ impl Reservation {
 
     /// The model is loaded; it is in use as long as the handle is there.
     pub fn commit(mut self, loaded: Loaded) -> ModelHandle {
-        self.is_open = false;
         let (key, observed) = (self.key, loaded.observed);
         let resident = Resident::of(loaded);
+        self.is_open = false;
         self.shared.drive(|state, now| {
             state.residents.insert(key, resident);
             // Held before anybody else may evict it.
             state.scheduler.hold(now, key);
+            let observed = state.believable(key, observed);
             state.scheduler.loaded(now, key, observed);
         });
         ModelHandle::new(&self.shared, key)
@@ -115,7 +117,13 @@ pub(super) fn refused(
         Refusal::TooLarge { bytes, largest } => {
             GpuError::TooLarge { model: Arc::clone(&spec.name), bytes, largest, location }
         }
-        Refusal::NoDevice { reason } => GpuError::NoDevice { reason, location },
+        Refusal::NoDevice { reason: there_is } => {
+            let mut wanted: Vec<String> = spec.candidates.iter().map(Candidate::wanted).collect();
+            wanted.dedup();
+            let (name, wanted) = (&spec.name, wanted.join(" or "));
+            let reason = format!("`{name}` asks for {wanted}, and there are {there_is}");
+            GpuError::NoDevice { reason, location }
+        }
         Refusal::Closed => GpuError::Closed { location },
     }
 }

@@ -13,6 +13,8 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{self, Instant, timeout_at};
 
 use super::GpuManager;
+use super::acquire::NO_RUNTIME;
+use super::sample::Readings;
 use super::shared::{Shared, Task};
 use crate::error::{GpuError, InvalidSnafu};
 use crate::policy::LONGEST;
@@ -48,18 +50,21 @@ impl GpuManager {
     pub fn start(&self) -> Result<Monitor, GpuError> {
         let location = Location::caller();
         let Ok(handle) = Handle::try_current() else {
-            return Err(GpuError::NotRunning { location });
+            let reason = NO_RUNTIME;
+            return Err(GpuError::NotRunning { reason, location });
         };
         if self.0.lock().scheduler.is_closed() {
             return Err(GpuError::Closed { location });
         }
-        if self.0.is_running.swap(true, Ordering::AcqRel) {
+        if self.0.was_started.swap(true, Ordering::AcqRel) {
             let (reason, given) = ("it can be started once", "a second start");
             return InvalidSnafu { setting: "monitor", reason, given }.fail();
         }
+        self.0.is_running.store(true, Ordering::Release);
         let (stop, stopped) = watch::channel(false);
-        let sampling = handle.spawn(sample_on(Arc::clone(&self.0), stopped.clone()));
-        let unloading = handle.spawn(unload_on(Arc::clone(&self.0), stopped));
+        let at_work = || AtWork(Arc::clone(&self.0));
+        let sampling = handle.spawn(sample_on(at_work(), stopped.clone()));
+        let unloading = handle.spawn(unload_on(at_work(), stopped));
         Ok(Monitor { shared: Arc::clone(&self.0), stop, tasks: vec![sampling, unloading] })
     }
 }
@@ -67,7 +72,8 @@ impl GpuManager {
 impl Monitor {
     /// Ends the manager: whoever waits is refused with
     /// [`Closed`](GpuError::Closed), nothing is admitted any more, and unloads
-    /// that were begun get up to `patience` to end. Models that are loaded stay
+    /// that were begun get up to `patience` to end: an unloader that fails is
+    /// asked once more and then killed, as always. Models that are loaded stay
     /// so, with their handles.
     ///
     /// # Cancel safety
@@ -102,13 +108,38 @@ impl fmt::Debug for Monitor {
     }
 }
 
-async fn sample_on(shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
+/// One of the monitor's tasks: however it ends, nothing is loaded any more
+/// that nobody would watch and unload.
+struct AtWork(Arc<Shared>);
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        self.0.is_running.store(false, Ordering::Release);
+    }
+}
+
+async fn sample_on(at_work: AtWork, mut stopped: watch::Receiver<bool>) {
+    let shared = &at_work.0;
+    let mut readings = Readings::default();
     loop {
-        shared.sample_all().await;
-        let pause = pause(&shared);
-        let rest = first_of(shared.stir.notified(), time::sleep(pause));
-        if first_of(is_set(&mut stopped), async { _ = rest.await }).await {
-            return;
+        let began = Instant::now();
+        readings.begin(shared);
+        // A source that does not block has answered by the first look; for one
+        // that does nothing waits.
+        readings.look().await;
+        shared.drive(|state, now| state.scheduler.tick(now));
+        loop {
+            // What was read meanwhile may change how soon the next look is.
+            let pause = time::sleep_until(began + pause(shared));
+            let due = async { _ = first_of(shared.stir.notified(), pause).await };
+            let mut is_due = false;
+            let rest = async { is_due = !first_of(readings.next(), due).await };
+            if first_of(is_set(&mut stopped), rest).await {
+                return;
+            }
+            if is_due {
+                break;
+            }
         }
     }
 }
@@ -127,11 +158,13 @@ fn pause(shared: &Shared) -> Duration {
     }
 }
 
-async fn unload_on(shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
+async fn unload_on(at_work: AtWork, mut stopped: watch::Receiver<bool>) {
+    let shared = &at_work.0;
     let mut unloads = JoinSet::new();
+    let mut is_stopping = false;
     loop {
-        while let Some(task) = next(&shared) {
-            let shared = Arc::clone(&shared);
+        while let Some(task) = next(shared) {
+            let shared = Arc::clone(shared);
             unloads.spawn(async move {
                 match task {
                     Task::Unload(key) => shared.unload(key).await,
@@ -139,13 +172,18 @@ async fn unload_on(shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
                 }
             });
         }
-        // Those that ended by now; the others are looked after with the next.
-        while unloads.try_join_next().is_some() {}
-        if first_of(is_set(&mut stopped), shared.work.notified()).await {
-            break;
+        if is_stopping {
+            // One that failed is asked once more, and then killed.
+            if unloads.join_next().await.is_none() {
+                return;
+            }
+        } else {
+            // Those that ended by now; the others are looked after with the
+            // next.
+            while unloads.try_join_next().is_some() {}
+            is_stopping = first_of(is_set(&mut stopped), shared.work.notified()).await;
         }
     }
-    while unloads.join_next().await.is_some() {}
 }
 
 /// Ends when the monitor is told to stop, or is gone.
