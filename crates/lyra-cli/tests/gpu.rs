@@ -97,6 +97,28 @@ fn thresholds_and_budgets_are_heard() {
 }
 
 #[test]
+fn a_budget_may_name_a_device_as_it_is_shown_and_names_one_that_is_there() {
+    let (place, driver) = (Place::new(), driver(6 * GIB));
+    let with = |budgets: &str| {
+        let mut status = command(&place, &driver, "gpu status --format json");
+        Ran::of(status.env("LYRA_GPU_BUDGETS", budgets).output().unwrap())
+    };
+    let devices = with("GPU 0=8GiB, cpu=1GiB").document()["devices"].clone();
+    assert_eq!((&devices[0]["total"], &devices[1]["total"]), (&json!(8 * GIB), &json!(GIB)));
+    let uuid = driver.edit(|state| state.cards[0].uuid.clone());
+    let both = format!("{uuid}=8GiB, GPU 0=9GiB");
+    for (budgets, code, told) in [
+        ("GPU 7=8GiB", "gpu.invalid", uuid.as_str()),
+        (both.as_str(), "cli.config", "GPU 0"),
+        ("cpu=1GiB, cpu=2GiB", "cli.config", "two budgets"),
+    ] {
+        let ran = with(budgets);
+        assert_eq!((ran.code, &ran.document()["code"]), (2, &json!(code)), "{}", ran.stderr);
+        assert!(ran.stderr.contains(told) || ran.stdout.contains(told), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn a_watch_without_a_terminal_is_one_document_a_line() {
     let (place, driver) = (Place::new(), driver(6 * GIB));
     let told = done(&place, &driver, "gpu watch --count 3 --interval 5ms").stdout;
@@ -219,6 +241,19 @@ fn a_plan_without_a_gpu_is_one_for_the_processor() {
     let (place, driver) = (Place::new(), driver(0));
     driver.edit(|state| state.unload());
     assert_eq!(plan(&place, &driver, "1MiB"), [on("degrade", "CPU", &[])]);
+    let cpu = done(&place, &driver, "gpu status --format json").document()["devices"][0].clone();
+    let half = cpu["admit_headroom"].as_u64().unwrap() / 3 * 2 / (1 << 20);
+    let turns = format!("{half}MiB {half}MiB");
+    assert_eq!(
+        plan(&place, &driver, &turns),
+        [on("degrade", "CPU", &[]), on("degrade", "CPU", &[1])]
+    );
+    let shown = done(&place, &driver, &format!("gpu plan {turns} 99TiB")).stdout;
+    assert!(shown.contains("on the CPU instead, evicts 1"), "{shown}");
+    assert!(shown.contains("the CPU takes it when 1 has left"), "{shown}");
+    assert!(shown.contains("no GPU, and the CPU never takes more than"), "{shown}");
+    let in_use = plan(&place, &driver, &format!("{turns} --in-use"));
+    assert_eq!(in_use[1].0, "wait");
     for wrong in ["", "12bananas", "0", "-3GiB"] {
         assert_eq!(place.fails(&format!("gpu plan {wrong}"), 2)["code"], "cli.usage", "{wrong}");
     }

@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -46,12 +47,17 @@ impl GpuConfig {
     }
 }
 
-/// What devices are treated to have at most, as `ID=SIZE, ID=SIZE`.
+/// What devices are treated to have at most, as `DEVICE=SIZE, DEVICE=SIZE`: by
+/// their ids, or as `lyra gpu status` shows them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct Budgets(Vec<(String, Size)>);
 
 impl Budgets {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
         self.0.iter().map(|(device, size)| (device.as_str(), size.bytes()))
     }
@@ -68,7 +74,12 @@ impl FromStr for Budgets {
             _ => Err(format!("`{part}` is no budget: it takes the form DEVICE=SIZE")),
         };
         let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-        parts.map(budget).collect::<Result<_, _>>().map(Self)
+        let budgets: Vec<(String, Size)> = parts.map(budget).collect::<Result<_, _>>()?;
+        let mut devices = HashSet::new();
+        match budgets.iter().find(|(device, _)| !devices.insert(device.to_lowercase())) {
+            Some((device, _)) => Err(format!("`{device}` has two budgets")),
+            None => Ok(Self(budgets)),
+        }
     }
 }
 
@@ -98,6 +109,10 @@ mod tests {
         assert_eq!(budgets.iter().collect::<Vec<_>>(), [("GPU-1", 20 << 30), ("cpu", 3 << 29)]);
         assert_eq!(budgets.to_string(), text);
         assert_eq!("".parse(), Ok(Budgets::default()));
-        assert!(["20GiB", "=2GiB", "cpu=much"].iter().all(|bad| bad.parse::<Budgets>().is_err()));
+        assert!(
+            ["20GiB", "=2GiB", "cpu=much", "cpu=1GiB, CPU=2GiB"]
+                .iter()
+                .all(|bad| bad.parse::<Budgets>().is_err())
+        );
     }
 }

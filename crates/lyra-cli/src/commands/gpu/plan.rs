@@ -1,13 +1,12 @@
 use lyra::errors::Result;
 use lyra::gpu::{
-    Candidate, DeviceId, DeviceKind, GpuError, GpuManager, LoadVerdict, Loaded, ModelHandle,
-    ModelSpec, Reservation,
+    Candidate, GpuError, GpuManager, LoadVerdict, Loaded, ModelHandle, ModelSpec, Reservation,
 };
 use serde::Serialize;
 
 use super::Context;
 use super::document::mode;
-use super::found::Found;
+use super::found::{Found, label};
 use crate::args::gpu::PlanArgs;
 use crate::exit::Exit;
 use crate::output::table::table;
@@ -77,7 +76,8 @@ struct Plan<'a> {
 impl Plan<'_> {
     fn step(&mut self, number: u32, size: Size) -> Result<(Step, Option<ModelHandle>)> {
         let bytes = size.bytes();
-        let verdict = self.gpu.can_load_model(bytes);
+        let candidates = [Candidate::gpu("gpu", bytes), Candidate::cpu("cpu", bytes)];
+        let [on_gpu, on_cpu] = candidates.each_ref().map(|candidate| self.gpu.can_load(candidate));
         let mut step = Step {
             model: number,
             bytes,
@@ -85,18 +85,19 @@ impl Plan<'_> {
             device: None,
             left: None,
             evicts: Vec::new(),
-            why: why(&verdict),
+            why: why(&on_gpu, &on_cpu),
         };
-        if let LoadVerdict::FitsAfterEviction { models, .. } = &verdict {
+        // The processor is what remains where no GPU can be had.
+        let verdict = if on_gpu.is_loadable() { &on_gpu } else { &on_cpu };
+        if let LoadVerdict::FitsAfterEviction { models, .. } = verdict {
             step.outcome = Outcome::Evict;
             for model in models {
                 self.gpu.unregister(model)?;
                 step.evicts.extend(model.parse::<u32>());
             }
         }
-        let spec = ModelSpec::new(number.to_string())
-            .with_candidate(Candidate::gpu("gpu", bytes))
-            .with_candidate(Candidate::cpu("cpu", bytes));
+        let spec = ModelSpec::new(number.to_string());
+        let spec = candidates.into_iter().fold(spec, ModelSpec::with_candidate);
         let reservation = match self.gpu.try_reserve(&spec) {
             Ok(reservation) => reservation,
             Err(error) => {
@@ -117,18 +118,7 @@ impl Plan<'_> {
         let status = self.gpu.status();
         let device = status.devices.iter().find(|device| device.id == *id);
         step.left = device.map(|device| device.headroom);
-        step.device = Some(self.label(id));
-    }
-
-    /// A device as `status` shows it.
-    fn label(&self, id: &DeviceId) -> String {
-        let status = self.gpu.status();
-        let device = status.devices.iter().find(|device| device.id == *id);
-        match device.map(|device| (device.kind, device.index)) {
-            Some((DeviceKind::Gpu, index)) => format!("GPU {index}"),
-            Some((DeviceKind::Cpu, _)) => "CPU".to_owned(),
-            _ => id.to_string(),
-        }
+        step.device = Some(device.map_or_else(|| id.to_string(), label));
     }
 }
 
@@ -141,19 +131,30 @@ fn refused(error: &GpuError) -> Result<Outcome, GpuError> {
     }
 }
 
-/// What the manager says of a GPU.
-fn why(verdict: &LoadVerdict) -> String {
-    match verdict {
-        LoadVerdict::Fits { .. } => "fits as it is".to_owned(),
-        LoadVerdict::FitsSoon { .. } => "fits when what is leaving has left".to_owned(),
+/// What the manager says of the GPUs, and of the processor where it comes to
+/// that.
+fn why(on_gpu: &LoadVerdict, on_cpu: &LoadVerdict) -> String {
+    let gpu = match on_gpu {
+        LoadVerdict::Fits { .. } => return "fits as it is".to_owned(),
+        LoadVerdict::FitsSoon { .. } => return "fits when what is leaving has left".to_owned(),
         LoadVerdict::FitsAfterEviction { models, .. } => {
-            format!("fits when {} has left", models.join(" and "))
+            return format!("fits when {} has left", models.join(" and "));
         }
         LoadVerdict::TooLarge { largest } => {
             format!("no GPU ever takes more than {}", units::bytes(*largest))
         }
         LoadVerdict::NoGpu => "there is no GPU".to_owned(),
         _ => "what is used of the GPUs leaves no room".to_owned(),
+    };
+    match on_cpu {
+        LoadVerdict::Fits { .. } | LoadVerdict::FitsSoon { .. } | LoadVerdict::NoGpu => gpu,
+        LoadVerdict::FitsAfterEviction { models, .. } => {
+            format!("{gpu}, and the CPU takes it when {} has left", models.join(" and "))
+        }
+        LoadVerdict::TooLarge { largest } => {
+            format!("{gpu}, and the CPU never takes more than {}", units::bytes(*largest))
+        }
+        _ => format!("{gpu}, and what is used of the CPU leaves none either"),
     }
 }
 
@@ -162,11 +163,9 @@ fn human(document: &Document<'_>) -> String {
         let device = step.device.as_deref().unwrap_or_default();
         let what = match step.outcome {
             Outcome::Load => format!("on {device}"),
-            Outcome::Evict => {
-                let models: Vec<_> = step.evicts.iter().map(u32::to_string).collect();
-                format!("on {device}, evicts {}", models.join(", "))
-            }
-            Outcome::Degrade => format!("on the {device} instead"),
+            Outcome::Evict => format!("on {device}, evicts {}", evicted(step)),
+            Outcome::Degrade if step.evicts.is_empty() => format!("on the {device} instead"),
+            Outcome::Degrade => format!("on the {device} instead, evicts {}", evicted(step)),
             Outcome::Wait => "not now".to_owned(),
             Outcome::Never => "never".to_owned(),
         };
@@ -178,4 +177,8 @@ fn human(document: &Document<'_>) -> String {
         Some(reason) => format!("no GPU: {reason}\n\n{table}"),
         None => table,
     }
+}
+
+fn evicted(step: &Step) -> String {
+    step.evicts.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -3,6 +3,7 @@
 use lyra::gpu::{DeviceHealth, DeviceKind, DeviceStatus, Level, ModelStatus, Status};
 
 use super::document::used_percent;
+use super::found::label;
 use crate::output::screen::{Line, Tone};
 use crate::output::table::{preview, table};
 use crate::output::units;
@@ -27,8 +28,8 @@ pub(super) fn lines(status: &Status, no_gpu: Option<&str>) -> Vec<Line> {
 
 fn of_device(device: &DeviceStatus) -> Vec<Line> {
     let name = match device.kind {
-        DeviceKind::Gpu => format!("GPU {}  {}", device.index, preview(&device.name, 66)),
-        _ => format!("CPU  {}", preview(&device.name, 68)),
+        DeviceKind::Gpu => format!("{}  {}", label(device), preview(&device.name, 66)),
+        _ => format!("{}  {}", label(device), preview(&device.name, 68)),
     };
     let mut lines = vec![Line::plain(name)];
     if device.total > 0 {
