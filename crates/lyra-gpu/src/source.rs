@@ -152,6 +152,17 @@ impl fmt::Display for DeviceId {
     }
 }
 
+impl DeviceKind {
+    /// The kind as a word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Gpu => "gpu",
+            Self::Cpu => "cpu",
+        }
+    }
+}
+
 impl DeviceInfo {
     /// A device without an address on a bus.
     pub fn new(

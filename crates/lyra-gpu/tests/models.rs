@@ -180,6 +180,21 @@ async fn an_idle_model_goes_after_its_time_and_a_pinned_one_never() {
 }
 
 #[test]
+fn the_status_is_one_document_of_json() {
+    let gpu = manager(&card());
+    gpu.register(&model("idle", 60).pinned(), Loaded::value(())).unwrap();
+    let json = gpu.status().to_json();
+    let total = 100 * GIB;
+    let device = format!(
+        "{{\"uuid\":\"sim-0\",\"index\":0,\"name\":\"simulated GPU\",\"kind\":\"gpu\",\
+         \"state\":\"good\",\"total\":{total},\"free\":{total},\"used\":0,"
+    );
+    assert!(json.contains(&device), "{json}");
+    assert!(json.contains(r#""name":"idle","variant":"gpu","rung":0,"state":"ready""#), "{json}");
+    assert!(json.contains(r#""pinned":true"#) && json.ends_with(r#""waiting":0,"closed":false}"#));
+}
+
+#[test]
 fn the_first_process_wide_manager_wins() {
     let mine = manager(&card());
     set_global(mine).unwrap();

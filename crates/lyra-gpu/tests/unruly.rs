@@ -145,7 +145,7 @@ fn what_is_refused_may_ask_the_manager_as_it_is_dropped() {
     let gpu = manager(&card());
     gpu.register(&model("taken", 1), Loaded::value(())).unwrap();
     let (asked, answer) = mpsc::channel();
-    let (asking, spec) = (gpu.clone(), model("taken", 1));
+    let (asking, spec) = (gpu, model("taken", 1));
     // On a thread of its own, so that a deadlock fails the test.
     std::thread::spawn(move || {
         let value = AsksInDrop(asking.clone(), asked);

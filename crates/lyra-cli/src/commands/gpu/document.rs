@@ -1,168 +1,22 @@
 //! How a manager stands, as machines are told.
 
-use std::time::Duration;
-
 use lyra::backup::Timestamp;
-use lyra::gpu::{Counts, DeviceKind, DeviceStatus, ModelStatus, Status};
+use lyra::gpu::Status;
 use serde::Serialize;
 
-/// Sizes are in bytes. The keys keep their names and their order; a new one
-/// may come, and then `schema` stays.
+/// What the crate tells of itself, and when it was asked.
 #[derive(Debug, Serialize)]
 pub(super) struct Document<'a> {
-    schema: u32,
-    mode: &'static str,
+    #[serde(flatten)]
+    status: &'a Status,
     generated_at: Timestamp,
     /// Why there is no GPU.
     no_gpu: Option<&'a str>,
-    devices: Vec<Device<'a>>,
-    models: Vec<Model<'a>>,
-    counters: Counters,
-}
-
-#[derive(Debug, Serialize)]
-struct Device<'a> {
-    uuid: &'a str,
-    index: u32,
-    name: &'a str,
-    kind: &'static str,
-    state: &'static str,
-    total: u64,
-    free: u64,
-    used: u64,
-    reserved: Option<u64>,
-    used_pct: f64,
-    level: &'static str,
-    external: u64,
-    committed: u64,
-    admit_headroom: u64,
-}
-
-#[derive(Debug, Serialize)]
-struct Model<'a> {
-    name: &'a str,
-    variant: &'a str,
-    rung: usize,
-    state: &'static str,
-    bytes: u64,
-    shares: Vec<Share<'a>>,
-    refs: usize,
-    use_count: u64,
-    last_used_ms_ago: u64,
-    pinned: bool,
-    priority: i8,
-    ttl_s: Option<u64>,
-}
-
-#[derive(Debug, Serialize)]
-struct Share<'a> {
-    device: &'a str,
-    bytes: u64,
-}
-
-#[derive(Debug, Serialize)]
-struct Counters {
-    admitted: u64,
-    joined: u64,
-    degraded: u64,
-    load_failed: u64,
-    out_of_memory: u64,
-    evicted: u64,
-    unloaded: u64,
-    unverified: u64,
-    read_errors: u64,
 }
 
 impl<'a> Document<'a> {
     pub(super) fn of(status: &'a Status, no_gpu: Option<&'a str>) -> Self {
-        Self {
-            schema: 1,
-            mode: mode(status),
-            generated_at: Timestamp::now(),
-            no_gpu: no_gpu.filter(|_| !status.has_gpu),
-            devices: status.devices.iter().map(Device::of).collect(),
-            models: status.models.iter().map(|model| Model::of(model, status.at)).collect(),
-            counters: Counters::of(&status.counts),
-        }
-    }
-}
-
-/// What there is to load models on.
-pub(super) fn mode(status: &Status) -> &'static str {
-    if status.has_gpu { "gpu" } else { "cpu" }
-}
-
-/// What a device is, in a word.
-pub(super) fn kind(device: &DeviceStatus) -> &'static str {
-    match device.kind {
-        DeviceKind::Gpu => "gpu",
-        DeviceKind::Cpu => "cpu",
-        _ => "other",
-    }
-}
-
-/// How much of a device is used, to a tenth of a percent.
-pub(super) fn used_percent(device: &DeviceStatus) -> f64 {
-    let tenths = u128::from(device.used) * 1_000 / u128::from(device.total.max(1));
-    f64::from(u32::try_from(tenths).unwrap_or(1_000)) / 10.0
-}
-
-impl<'a> Device<'a> {
-    fn of(device: &'a DeviceStatus) -> Self {
-        Self {
-            uuid: device.id.as_str(),
-            index: device.index,
-            name: &device.name,
-            kind: kind(device),
-            state: device.health.as_str(),
-            total: device.total,
-            free: device.total.saturating_sub(device.used),
-            used: device.used,
-            reserved: device.reserved,
-            used_pct: used_percent(device),
-            level: device.level.as_str(),
-            external: device.external,
-            committed: device.committed,
-            admit_headroom: device.headroom,
-        }
-    }
-}
-
-impl<'a> Model<'a> {
-    fn of(model: &'a ModelStatus, now: Duration) -> Self {
-        let shares = model.shares.iter();
-        let idle = now.saturating_sub(model.last_used).as_millis();
-        Self {
-            name: &model.name,
-            variant: &model.variant,
-            rung: model.rung,
-            state: model.state.as_str(),
-            bytes: model.shares.iter().map(|(_, bytes)| bytes).sum(),
-            shares: shares
-                .map(|(device, bytes)| Share { device: device.as_str(), bytes: *bytes })
-                .collect(),
-            refs: model.refs,
-            use_count: model.uses,
-            last_used_ms_ago: u64::try_from(idle).unwrap_or(u64::MAX),
-            pinned: model.is_pinned,
-            priority: model.priority,
-            ttl_s: model.idle_ttl.map(|ttl| ttl.as_secs()),
-        }
-    }
-}
-
-impl Counters {
-    fn of(counts: &Counts) -> Self {
-        Self {
-            admitted: counts.admitted,
-            joined: counts.joined,
-            degraded: counts.degraded,
-            load_failed: counts.load_failed,
-            out_of_memory: counts.out_of_memory,
-            evicted: counts.evicted,
-            unloaded: counts.unloaded,
-            unverified: counts.unverified,
-            read_errors: counts.read_errors,
-        }
+        let no_gpu = no_gpu.filter(|_| !status.has_gpu);
+        Self { status, generated_at: Timestamp::now(), no_gpu }
     }
 }

@@ -5,7 +5,6 @@ use lyra::gpu::{
 use serde::Serialize;
 
 use super::Context;
-use super::document::mode;
 use super::found::{Found, label};
 use crate::args::gpu::PlanArgs;
 use crate::exit::Exit;
@@ -23,7 +22,7 @@ pub(super) fn run(args: &PlanArgs, found: &Found, context: &Context) -> Result<E
     }
     let status = found.manager.status();
     let document = Document {
-        mode: mode(&status),
+        mode: status.mode(),
         no_gpu: found.no_gpu.as_deref().filter(|_| !status.has_gpu),
         steps,
     };

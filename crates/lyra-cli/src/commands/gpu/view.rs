@@ -2,7 +2,6 @@
 
 use lyra::gpu::{DeviceHealth, DeviceKind, DeviceStatus, Level, ModelStatus, Status};
 
-use super::document::used_percent;
 use super::found::label;
 use crate::output::screen::{Line, Tone};
 use crate::output::table::{preview, table};
@@ -33,7 +32,7 @@ fn of_device(device: &DeviceStatus) -> Vec<Line> {
     };
     let mut lines = vec![Line::plain(name)];
     if device.total > 0 {
-        let (bar, percent) = (bar(device.used, device.total), used_percent(device));
+        let (bar, percent) = (bar(device.used, device.total), device.used_percent());
         let text = format!("  {bar} {percent:>5.1} %  {}", device.level);
         lines.push(Line::new(text, tone(device.level)));
         lines.push(Line::plain(format!(
