@@ -59,7 +59,7 @@ const ADMISSIONS: Metric = Metric::counter("lyra_gpu_admissions_total", "loads t
 
 const EVICTIONS: Metric =
     Metric::counter("lyra_gpu_evictions_total", "models that had to leave, by why")
-        .with_labels(&[("reason", &["needed", "pressure", "idle", "asked"])]);
+        .with_labels(&[("reason", &["needed", "pressure", "idle", "asked", "lost"])]);
 
 const DEGRADED: Metric =
     Metric::counter("lyra_gpu_degraded_total", "loads that came to a lesser candidate");

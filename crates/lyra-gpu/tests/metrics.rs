@@ -61,6 +61,12 @@ async fn do_everything() {
         let load = move |_| std::future::ready(Err(error.clone()));
         gpu.acquire(&model("fails", 10), LONG, load).await.unwrap_err();
     }
+    register(&gpu, &sim, &model("lost", 10), 10);
+    sim.set_fault("sim-0", Some(SourceError::Lost));
+    pass(secs(2)).await;
+    acquire(&gpu, &sim, &model("lost", 10), secs(1)).await.unwrap_err();
+    sim.set_fault("sim-0", None);
+    pass(secs(2)).await;
     sim.set_leak("sim-0", 100);
     register(&gpu, &sim, &model("leaks", 10), 10);
     pass(secs(2)).await;
@@ -92,6 +98,7 @@ fn every_metric_of_the_table_is_recorded_with_every_reason_and_no_other_is() {
         ("lyra_gpu_evictions_total reason=pressure", 1.0),
         ("lyra_gpu_evictions_total reason=idle", 1.0),
         ("lyra_gpu_evictions_total reason=asked", 2.0),
+        ("lyra_gpu_evictions_total reason=lost", 1.0),
         ("lyra_gpu_load_failed_total reason=error", 1.0),
         ("lyra_gpu_load_failed_total reason=out_of_memory", 2.0),
         ("lyra_gpu_unload_unverified_total", 1.0),
@@ -99,7 +106,7 @@ fn every_metric_of_the_table_is_recorded_with_every_reason_and_no_other_is() {
         assert_eq!(recorded.value(series), count, "{series}");
     }
     let unloads = recorded.values("lyra_gpu_unload_seconds");
-    assert_eq!(unloads.len(), 7, "four that left, and three loads that failed");
+    assert_eq!(unloads.len(), 8, "five that left, and three loads that failed");
 }
 
 #[test]

@@ -171,13 +171,11 @@ impl Shared {
     fn tell(&self, mut events: VecDeque<Event>) {
         while !events.is_empty() {
             for event in events {
-                let tell = || {
-                    told(&event.kind);
-                    self.callbacks.tell(&event);
-                    // An error means that nobody listens.
-                    let _ = self.events.send(event);
-                };
-                let _ = contained(tell);
+                // A recorder and a waker are the code of others.
+                let _ = contained(|| told(&event.kind));
+                self.callbacks.tell(&event);
+                // An error means that nobody listens.
+                let _ = contained(|| self.events.send(event));
             }
             events = self.lock().next_to_tell();
         }
