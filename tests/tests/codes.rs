@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 use lyra_errors::Code;
 
 /// The crates with the area of their codes.
-const CRATES: [(&str, &[&str], &[Code]); 7] = [
+const CRATES: [(&str, &[&str], &[Code]); 8] = [
     ("lyra-errors", &["errors", "host"], lyra_errors::CODES),
     ("lyra-memstore", &["memstore"], lyra_memstore::CODES),
     ("lyra-backup", &["backup"], lyra_backup::CODES),
     ("lyra-gpu", &["gpu"], lyra_gpu::CODES),
     ("lyra-ratelimit", &["ratelimit"], lyra_ratelimit::CODES),
     ("lyra-retry", &["retry"], lyra_retry::CODES),
+    ("lyra-log", &["log"], lyra_log::CODES),
     ("lyra-sync", &["sync"], lyra_sync::CODES),
 ];
 
@@ -90,8 +91,13 @@ fn test_sources() -> Vec<String> {
             texts.push(fs::read_to_string(file).unwrap());
         }
         for file in rust_files(&folder_of(name).join("src")) {
-            let text = fs::read_to_string(file).unwrap();
-            texts.extend(text.split_once("#[cfg(test)]").map(|(_, tests)| tests.to_owned()));
+            let text = fs::read_to_string(&file).unwrap();
+            let is_test = file.components().any(|part| part.as_os_str() == "tests");
+            match text.split_once("#[cfg(test)]") {
+                _ if is_test => texts.push(text),
+                Some((_, tests)) => texts.push(tests.to_owned()),
+                None => {}
+            }
         }
     }
     texts

@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use lyra_errors::Metric;
 
 /// The crates with their tables.
-const CRATES: [(&str, &[Metric]); 4] = [
+const CRATES: [(&str, &[Metric]); 5] = [
     ("lyra-gpu", lyra_gpu::METRICS),
     ("lyra-ratelimit", lyra_ratelimit::METRICS),
     ("lyra-retry", lyra_retry::METRICS),
+    ("lyra-log", lyra_log::METRICS),
     ("lyra-sync", lyra_sync::METRICS),
 ];
 

@@ -8,6 +8,8 @@ pub use lyra_errors as errors;
 pub use lyra_backup as backup;
 #[cfg(feature = "gpu")]
 pub use lyra_gpu as gpu;
+#[cfg(feature = "log")]
+pub use lyra_log as log;
 #[cfg(feature = "memstore")]
 pub use lyra_memstore as memstore;
 #[cfg(feature = "ratelimit")]

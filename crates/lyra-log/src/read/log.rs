@@ -1,0 +1,261 @@
+//! A log that is read: its files in the order in which they were written.
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::query::Query;
+use super::record::{Entry, Record};
+use super::source::Source;
+use super::verify::Report;
+use super::{Follow, verify};
+use crate::files::FileError;
+use crate::files::disk::{Disk as _, Os};
+use crate::files::error::{IoAt as _, NotFoundSnafu};
+use crate::files::shelf::number_of;
+
+/// A log on the disk: the current file and the old ones.
+#[derive(Debug, Clone)]
+pub struct Log {
+    dir: PathBuf,
+    name: String,
+    base: String,
+}
+
+/// All entries of a log, oldest first. The files are opened at once, so that a
+/// rotation meanwhile hides nothing and shows nothing twice; what is appended
+/// to the current file while it is read is read too.
+#[derive(Debug)]
+pub struct Records {
+    sources: VecDeque<Source>,
+    unopened: VecDeque<Entry>,
+}
+
+/// Files with higher numbers are not ours: no log keeps that many.
+const MOST: u32 = 10_000;
+
+impl Log {
+    /// The log of that name, `<name>.log` in `dir`.
+    ///
+    /// # Errors
+    ///
+    /// `log.not_found` where no file of it is there, `log.io` where the
+    /// directory can't be read.
+    pub fn open(dir: impl Into<PathBuf>, name: &str) -> Result<Self, FileError> {
+        Self::with_base(dir.into(), name, format!("{name}.log"))
+    }
+
+    /// The errors of the log of that name alone, `<name>_errors.log` in `dir`.
+    /// Their numbers have gaps by nature.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_errors(dir: impl Into<PathBuf>, name: &str) -> Result<Self, FileError> {
+        Self::with_base(dir.into(), name, format!("{name}_errors.log"))
+    }
+
+    /// Every log in a directory, by name.
+    ///
+    /// # Errors
+    ///
+    /// `log.io` where the directory can't be read.
+    pub fn all_in(dir: impl Into<PathBuf>) -> Result<Vec<Self>, FileError> {
+        let dir = dir.into();
+        let mut names = Os.list(&dir).at("list", &dir)?;
+        names.retain(|name| name.ends_with(".log") && !name.ends_with("_errors.log"));
+        names.sort();
+        let log = |base: String| {
+            let name = base.strip_suffix(".log").unwrap_or(&base).to_owned();
+            Self { dir: dir.clone(), name, base }
+        };
+        Ok(names.into_iter().map(log).collect())
+    }
+
+    fn with_base(dir: PathBuf, name: &str, base: String) -> Result<Self, FileError> {
+        let log = Self { dir, name: name.to_owned(), base };
+        if log.numbers()?.is_empty() {
+            return NotFoundSnafu { dir: log.dir, name }.fail();
+        }
+        Ok(log)
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where it lies.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(crate) fn is_of_errors(&self) -> bool {
+        self.base != format!("{}.log", self.name)
+    }
+
+    /// Every entry, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// `log.io` where the directory can't be read. A file that can't be is an
+    /// entry of its own, [`Fault::Damaged`](super::Fault::Damaged).
+    pub fn records(&self) -> Result<Records, FileError> {
+        let (sources, unopened) = self.sources()?;
+        Ok(Records { sources: sources.into(), unopened: unopened.into() })
+    }
+
+    /// The records that fit, oldest first.
+    ///
+    /// It holds them all in memory: give [`limit`](Query::limit) or
+    /// [`last`](Query::last) where there may be many, or filter
+    /// [`records`](Self::records) with [`Query::matches`].
+    ///
+    /// # Errors
+    ///
+    /// As [`records`](Self::records).
+    #[allow(clippy::needless_pass_by_value, reason = "a query is made for one call")]
+    pub fn query(&self, query: Query) -> Result<Vec<Record>, FileError> {
+        let fitting = |entry: Entry| entry.into_record().filter(|record| query.matches(record));
+        let Some(last) = query.last else {
+            let most = query.limit.unwrap_or(usize::MAX);
+            return Ok(self.records()?.filter_map(fitting).take(most).collect());
+        };
+        // From the newest file back, as far as it takes.
+        let mut found: VecDeque<Record> = VecDeque::new();
+        for source in self.sources()?.0.into_iter().rev() {
+            let missing = last - found.len();
+            if missing == 0 {
+                break;
+            }
+            let records = Records { sources: [source].into(), unopened: VecDeque::new() };
+            let mut newest = VecDeque::new();
+            for record in records.filter_map(fitting) {
+                if newest.len() == missing {
+                    newest.pop_front();
+                }
+                newest.push_back(record);
+            }
+            newest.append(&mut found);
+            found = newest;
+        }
+        found.truncate(query.limit.unwrap_or(usize::MAX));
+        Ok(found.into())
+    }
+
+    /// The last `records` records.
+    ///
+    /// # Errors
+    ///
+    /// As [`records`](Self::records).
+    pub fn tail(&self, records: usize) -> Result<Vec<Record>, FileError> {
+        self.query(Query::new().last(records))
+    }
+
+    /// What is written from now on, across rotations. Where there is nothing
+    /// new `wait` is called, which sleeps for a while and returns true, or
+    /// false to end it.
+    ///
+    /// # Errors
+    ///
+    /// As [`records`](Self::records).
+    pub fn follow<W: FnMut() -> bool>(&self, wait: W) -> Result<Follow<W>, FileError> {
+        Follow::new(self.clone(), wait)
+    }
+
+    /// Reads everything and says what is missing. Memory grows with the number
+    /// of gaps and runs, not with that of the records.
+    ///
+    /// # Errors
+    ///
+    /// As [`records`](Self::records).
+    pub fn verify(&self) -> Result<Report, FileError> {
+        verify::verify(self)
+    }
+
+    /// Opens every file, oldest first, and tells which could not be.
+    ///
+    /// They are opened from the newest to the oldest. A rotation meanwhile moves
+    /// files to higher numbers, so that none gets past: it is met again at most,
+    /// and known by its identity. A listing would miss files, because it
+    /// is not made in one moment.
+    pub(crate) fn sources(&self) -> Result<(Vec<Source>, Vec<Entry>), FileError> {
+        let (mut sources, mut unopened): (Vec<Source>, Vec<Entry>) = (Vec::new(), Vec::new());
+        let mut highest = self.numbers()?.into_iter().max().unwrap_or(0).min(MOST);
+        let mut number = 0;
+        // The highest may move on while it is approached, and leave a gap for a
+        // moment behind which it lies.
+        while number <= highest + 2 {
+            for path in self.paths(number) {
+                match Source::open(&path) {
+                    Ok(source) => {
+                        highest = highest.max(number);
+                        match sources.iter().position(|other| other.is_same(&source)) {
+                            // What was found since then is newer than all of
+                            // these; what is older is still to come.
+                            Some(known) => sources.truncate(known + 1),
+                            None => sources.push(source),
+                        }
+                        // Beside a plain file lies what may become of it.
+                        break;
+                    }
+                    Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                    Err(e) => unopened.push(Entry::unopened(&path, &e)),
+                }
+            }
+            number += 1;
+        }
+        sources.reverse();
+        Ok((sources, unopened))
+    }
+
+    /// The name of the file that is written to.
+    pub(crate) fn current(&self) -> PathBuf {
+        self.dir.join(&self.base)
+    }
+
+    fn paths(&self, number: u32) -> Vec<PathBuf> {
+        match number {
+            0 => vec![self.current()],
+            _ => ["", ".zst"]
+                .map(|end| self.dir.join(format!("{}.{number}{end}", self.base)))
+                .to_vec(),
+        }
+    }
+
+    /// The numbers of the files that are there; the current one is 0.
+    fn numbers(&self) -> Result<Vec<u32>, FileError> {
+        let names = Os.list(&self.dir).at("list", &self.dir)?;
+        let number = |name: &String| match number_of(&self.base, name) {
+            Some((number, _)) => Some(number),
+            None => (*name == self.base).then_some(0),
+        };
+        Ok(names.iter().filter_map(number).collect())
+    }
+}
+
+impl Records {
+    /// The path of each file, oldest first.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
+        self.sources.iter().map(Source::path)
+    }
+}
+
+impl Iterator for Records {
+    type Item = Entry;
+
+    fn next(&mut self) -> Option<Entry> {
+        if let Some(entry) = self.unopened.pop_front() {
+            return Some(entry);
+        }
+        while let Some(source) = self.sources.front_mut() {
+            if let Some(entry) = source.next().or_else(|| source.rest()) {
+                return Some(entry);
+            }
+            self.sources.pop_front();
+        }
+        None
+    }
+}
