@@ -12,7 +12,7 @@ use crate::run::Call;
 use crate::workspace::Workspace;
 
 /// What is measured so far: the modules that `tests/peers/src/main.rs` lists.
-const AREAS: [&str; 4] = ["retry", "ratelimit", "sync", "gpu"];
+const AREAS: [&str; 5] = ["retry", "ratelimit", "sync", "log", "gpu"];
 
 /// No member of this workspace, so a call names it.
 pub(crate) const MANIFEST: &str = "tests/peers/Cargo.toml";

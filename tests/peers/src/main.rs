@@ -9,6 +9,7 @@ mod arguments;
 mod goals;
 mod gpu;
 mod harness;
+mod log;
 mod ratelimit;
 mod results;
 mod retry;
@@ -27,10 +28,11 @@ struct Area {
 }
 
 /// `cargo xtask bench` knows the same names; a test of xtask compares them.
-const AREAS: [Area; 4] = [
+const AREAS: [Area; 5] = [
     Area { name: "retry", peers: &retry::PEERS, measure: retry::measure },
     Area { name: "ratelimit", peers: &ratelimit::PEERS, measure: ratelimit::measure },
     Area { name: "sync", peers: &sync::PEERS, measure: sync::measure },
+    Area { name: "log", peers: &log::PEERS, measure: log::measure },
     Area { name: "gpu", peers: &gpu::PEERS, measure: gpu::measure },
 ];
 
