@@ -2,6 +2,7 @@
 
 pub(crate) mod backup;
 pub(crate) mod gpu;
+pub(crate) mod log;
 pub(crate) mod memory;
 
 use std::path::PathBuf;
@@ -72,8 +73,24 @@ pub(crate) enum Command {
     Backup(backup::BackupArgs),
     /// What fits on the cards, and how they stand
     Gpu(gpu::GpuArgs),
+    /// What an agent's log tells: its last records, those that fit, and whether one is missing
+    Log(log::LogArgs),
     /// What works here, what is missing, and what to do about it
     Doctor,
+}
+
+impl Command {
+    /// As it is typed, for the command's own log.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Tour(_) => "tour",
+            Self::Memory(_) => "memory",
+            Self::Backup(_) => "backup",
+            Self::Gpu(_) => "gpu",
+            Self::Log(_) => "log",
+            Self::Doctor => "doctor",
+        }
+    }
 }
 
 #[derive(Debug, Args)]

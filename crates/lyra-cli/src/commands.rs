@@ -4,6 +4,7 @@
 pub(crate) mod backup;
 pub(crate) mod doctor;
 pub(crate) mod gpu;
+pub(crate) mod log;
 pub(crate) mod memory;
 pub(crate) mod tour;
 

@@ -23,6 +23,7 @@ pub(crate) struct Config {
     pub(crate) memstore: MemstoreConfig,
     pub(crate) backup: BackupConfig,
     pub(crate) gpu: GpuConfig,
+    pub(crate) log: LogConfig,
     pub(crate) cli: CliConfig,
 }
 
@@ -43,6 +44,21 @@ pub(crate) struct BackupConfig {
     pub(crate) level: i32,
     pub(crate) retention_days: u32,
     pub(crate) keep_last: u32,
+}
+
+/// Where logs are read, and where the command's own one goes if `own` says so.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct LogConfig {
+    pub(crate) dir: PathBuf,
+    pub(crate) own: bool,
+    pub(crate) level: String,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { dir: "logs".into(), own: false, level: "info".to_owned() }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -78,7 +94,7 @@ pub(crate) struct Loaded {
 }
 
 /// The values that are paths. In a file they count from the file's directory.
-const PATHS: [&str; 4] = ["memstore.dir", "backup.source", "backup.dir", "gpu.library"];
+const PATHS: [&str; 5] = ["memstore.dir", "backup.source", "backup.dir", "gpu.library", "log.dir"];
 
 impl Loaded {
     /// Reads `file`, or `lyra.toml` where there is one, and the variables.

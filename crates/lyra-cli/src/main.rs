@@ -17,7 +17,7 @@ use clap::Parser as _;
 use lyra::errors::{Error, Result};
 
 use args::{Arguments, Command, Format};
-use commands::{Context, backup, doctor, gpu, memory, tour};
+use commands::{Context, backup, doctor, gpu, log, memory, tour};
 use config::Loaded;
 use error::UsageSnafu;
 use exit::Exit;
@@ -44,7 +44,10 @@ fn run(arguments: Arguments, interrupt: Interrupt) -> Exit {
     let format = global.format.unwrap_or(loaded.config.cli.format);
     let output = Output::new(format, &global);
     let context = Context { loaded, output, interrupt };
-    let done = done(command, &context);
+    let done = log::Own::begin(&context.config().log, command.name()).and_then(|own| match own {
+        Some(own) => own.tell(|| done(command, &context)),
+        None => done(command, &context),
+    });
     context.interrupt.give_way();
     done.unwrap_or_else(|error| failed(output, &error))
 }
@@ -55,6 +58,7 @@ fn done(command: Command, context: &Context) -> Result<Exit> {
         Command::Memory(args) => memory::run(args, context),
         Command::Backup(args) => backup::run(args, context),
         Command::Gpu(args) => gpu::run(args, context),
+        Command::Log(args) => log::run(args, context),
         Command::Doctor => doctor::run(context),
     }
 }

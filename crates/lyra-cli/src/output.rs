@@ -79,6 +79,12 @@ impl Output {
         self.payload(|stdout| told_all(writeln!(stdout, "{text}")))
     }
 
+    /// One line of several for people; nothing where the reader went away.
+    pub(crate) fn text(self, text: impl fmt::Display) -> Result<Option<()>> {
+        let text = text.to_string();
+        self.payload(|stdout| told_all(writeln!(stdout, "{}", harmless(&text))))
+    }
+
     /// Lets `write` put on stdout what is too long to be held in memory.
     ///
     /// A reader that has seen enough (`lyra … | head`) is no error: the rest

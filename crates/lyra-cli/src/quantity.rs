@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +36,49 @@ const SIZES: [(&str, u128); 14] = [
 
 /// In milliseconds. A number without a unit could be anything, and is refused.
 const TIMES: [(&str, u128); 4] = [("ms", 1), ("s", 1_000), ("min", 60_000), ("h", 3_600_000)];
+
+/// A point in time, by its date or by how long ago it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Moment(SystemTime);
+
+/// How long ago something was, in milliseconds.
+const SPANS: [(&str, u128); 7] = [
+    ("ms", 1),
+    ("s", 1_000),
+    ("m", 60_000),
+    ("min", 60_000),
+    ("h", 3_600_000),
+    ("d", 86_400_000),
+    ("w", 604_800_000),
+];
+
+impl Moment {
+    pub(crate) fn time(self) -> SystemTime {
+        self.0
+    }
+}
+
+impl FromStr for Moment {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Ok(time) = text.trim().parse::<jiff::Timestamp>() {
+            let since = time.duration_since(jiff::Timestamp::UNIX_EPOCH).unsigned_abs();
+            let moment = match time.as_nanosecond() < 0 {
+                true => SystemTime::UNIX_EPOCH.checked_sub(since),
+                false => SystemTime::UNIX_EPOCH.checked_add(since),
+            };
+            return moment.map(Self).ok_or_else(|| format!("`{text}` is no time of this system"));
+        }
+        let ago = scaled(text, &SPANS).and_then(|millis| u64::try_from(millis).ok());
+        let ago = ago.and_then(|ago| SystemTime::now().checked_sub(Duration::from_millis(ago)));
+        ago.map(Self).ok_or_else(|| {
+            format!(
+                "`{text}` is no time: it takes one such as 2026-11-23T02:30:00Z, or 2h ago as 2h"
+            )
+        })
+    }
+}
 
 impl Size {
     pub(crate) fn bytes(self) -> u64 {
@@ -158,6 +201,17 @@ mod tests {
         assert_eq!("1.5 s".parse(), Ok(Interval(Duration::from_millis(1_500))));
         assert_eq!("2min".parse(), Ok(Interval(Duration::from_secs(120))));
         assert!(["5", "0s", "", "s", "1d"].iter().all(|text| text.parse::<Interval>().is_err()));
+    }
+
+    #[test]
+    fn moments_are_dates_or_long_ago() {
+        let date: Moment = "2026-11-23T02:30:00Z".parse().unwrap_or_else(|e| panic!("{e}"));
+        let since = date.time().duration_since(SystemTime::UNIX_EPOCH);
+        assert_eq!(since.map(|since| since.as_secs()).ok(), Some(1_795_401_000));
+        let ago: Moment = "2h".parse().unwrap_or_else(|e| panic!("{e}"));
+        let ago = ago.time().elapsed().map(|ago| ago.as_secs());
+        assert!(ago.is_ok_and(|ago| (7_200..7_260).contains(&ago)));
+        assert!(["", "2", "yesterday", "2026-11-23"].iter().all(|t| t.parse::<Moment>().is_err()));
     }
 
     #[test]
