@@ -38,10 +38,14 @@ fn every_command_prints_the_document_that_the_readme_describes() {
         ("backup prune", "backup prune --dry-run"),
         ("gpu status", "gpu status"),
         ("gpu plan", "gpu plan 1GiB"),
+        ("log query", "log query"),
+        ("log tail", "log tail"),
+        ("log verify", "log verify"),
         ("doctor", "doctor"),
         ("tour", "tour --from in.md"),
     ];
     place.write("t/before.txt", "before");
+    place.write("logs/a.log", "{\"seq\":1,\"run\":\"r\",\"msg\":\"x\"}\n");
     let readme = readme_keys();
     let mut name = String::new();
     for (row, command) in documents {

@@ -33,6 +33,7 @@ fn the_tour_of_this_checkout_succeeds_and_ends_with_a_table() {
         "validate",
         "restore",
         "compare",
+        "log",
     ];
     let table = ran.stdout.split("STEP").nth(1).expect(&ran.stdout);
     for step in steps {
@@ -54,7 +55,7 @@ fn the_tour_as_one_document_has_counts_and_times() {
     let tour = place.json("tour --from texts");
     assert_eq!(tour["ok"], true);
     let steps = tour["steps"].as_array().unwrap();
-    assert_eq!(steps.len(), 11);
+    assert_eq!(steps.len(), 12);
     assert!(steps.iter().all(|step| step["seconds"].is_f64()), "{tour}");
     let lock = &steps[5]["counts"];
     assert_eq!((&lock["holder"], steps[5]["step"].as_str()), (&json!("night-shift"), Some("lock")));
@@ -68,6 +69,9 @@ fn the_tour_as_one_document_has_counts_and_times() {
     let compare = &steps[10]["counts"];
     assert_eq!(compare["equal"], compare["expected"]);
     assert!(compare["equal"].as_u64().unwrap() >= 4, "{tour}");
+    let log = &steps[11]["counts"];
+    assert_eq!((&log["of_roll_back"], &log["whole"]), (&json!(3), &json!(true)));
+    assert!(log["records"].as_u64().unwrap() >= 13, "{log}");
     assert_eq!(place.names("."), ["texts"]);
     assert_eq!(place.names("texts"), ["one.md"]);
 }
@@ -128,10 +132,11 @@ fn what_the_tour_keeps_can_be_used_by_hand() {
     let place = Place::new();
     place.write("texts/one.md", "# One\n\nA text about rivers.\n");
     place.done("tour --from texts --keep kept");
-    assert_eq!(place.names("kept"), ["backups", "memory", "restored"]);
+    assert_eq!(place.names("kept"), ["backups", "logs", "memory", "restored"]);
     let entries = place.json("memory count --store kept/memory")["count"].as_u64().unwrap();
     assert!(entries > 2, "{entries}");
     place.done("memory check --store kept/restored");
+    assert_eq!(place.json("log verify --dir kept/logs")["whole"], true);
     let listed = place.json("backup list --backup-dir kept/backups");
     assert_eq!(listed["backups"][0]["status"]["state"], "verified");
     let again = place.fails("tour --from texts --keep kept", 2);

@@ -217,6 +217,30 @@ impl Builder {
         Ok(guard)
     }
 
+    /// A log for what this thread does in `work`, and for nothing else: what the
+    /// process has set up hears nothing of it. For tests, and for tools that
+    /// have a log for each job.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// let lines = lyra_log::builder("job").with_dir(dir.path()).scoped(|log| {
+    ///     tracing::info!("done");
+    ///     log.status().lines
+    /// })?;
+    /// assert_eq!(lines, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build).
+    pub fn scoped<R>(self, work: impl FnOnce(&Guard) -> R) -> Result<R, LogError> {
+        let (layers, guard) = self.layers::<Whole>()?;
+        let levels = guard.levels().clone();
+        let dispatch = Dispatch::new(tracing_subscriber::registry().with(levels).with(layers));
+        Ok(tracing::dispatcher::with_default(&dispatch, || work(&guard)))
+    }
+
     /// A layer for a subscriber of one's own, and what belongs to it.
     ///
     /// The level counts for this layer alone.

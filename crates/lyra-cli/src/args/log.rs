@@ -63,7 +63,7 @@ pub(crate) struct QueryArgs {
     #[arg(long, value_name = "LEVEL")]
     pub(crate) level: Option<Level>,
 
-    /// Of this target and those below it, as my-agent::store
+    /// Of this target and those below it, as `agent::store`
     #[arg(long, value_name = "TARGET")]
     pub(crate) target: Option<String>,
 

@@ -2,6 +2,7 @@ mod agreement;
 mod calls;
 mod comparison;
 mod http;
+mod journey;
 mod locks;
 mod models;
 mod service;
@@ -37,9 +38,15 @@ pub(crate) fn run(args: TourArgs, context: &Context) -> Result<Exit> {
     let stage = Stage::set(args.keep, &context.interrupt)?;
     let texts = Texts::find(args.from, &stage)?;
     context.output.step(format_args!("lyra tour: the whole job on {texts}\n"))?;
+    // What it does is in a log, which it reads at the end.
+    lyra::log::builder(journey::LOG)
+        .with_dir(stage.logs())
+        .scoped(|_| steps(&stage, &texts, context))?
+}
 
-    let mut tour = Tour::begin(&stage, context)?;
-    tour.import(&texts)?;
+fn steps(stage: &Stage, texts: &Texts, context: &Context) -> Result<Exit> {
+    let mut tour = Tour::begin(stage, context)?;
+    tour.import(texts)?;
     tour.commit()?;
     tour.roll_back()?;
     tour.search()?;
@@ -50,7 +57,8 @@ pub(crate) fn run(args: TourArgs, context: &Context) -> Result<Exit> {
     tour.validate(&backup.name)?;
     tour.restore(&backup.name)?;
     tour.compare(&backup)?;
-    tour.end(&texts)?;
+    tour.read_log()?;
+    tour.end(texts)?;
     Ok(Exit::Done)
 }
 
@@ -139,7 +147,7 @@ impl<'a> Tour<'a> {
         let before = self.counts()?;
         self.store.transaction(|tx| -> Result<(), MemoryError> {
             tx.add("journal", Entry::journal("The tour began.", "A beginning").with_id("tour"))?;
-            tx.add("facts", Entry::fact("A tour has eleven steps.").with_id("tour"))?;
+            tx.add("facts", Entry::fact("A tour has twelve steps.").with_id("tour"))?;
             Ok(())
         })?;
         let after = self.counts()?;
@@ -161,6 +169,9 @@ impl<'a> Tour<'a> {
     fn roll_back(&mut self) -> Result<()> {
         let started = Instant::now();
         let before = self.counts()?;
+        let operation = lyra::log::operation!("roll_back", collections = "journal, facts");
+        let _inside = operation.span().enter();
+        tracing::info!(target: journey::TARGET, journal = before.0, facts = before.1, "begun");
         let failed = self.store.transaction(|tx| -> Result<(), MemoryError> {
             tx.add("journal", Entry::journal("Half of a story.", "Half").with_id("half"))?;
             tx.add("facts", Entry::fact("").with_tags(["not a tag"]))?;
@@ -172,6 +183,8 @@ impl<'a> Tour<'a> {
             Err(_) => return different("a transaction that failed left something behind"),
             Ok(()) => return different("a transaction with an invalid entry was committed"),
         };
+        let cause: &(dyn std::error::Error + 'static) = &error;
+        tracing::warn!(target: journey::TARGET, error = cause, "rolled back");
         self.done(
             "roll back",
             format!("failed half-way and left nothing: journal {}, facts {}", after.0, after.1),
@@ -343,6 +356,8 @@ impl<'a> Tour<'a> {
 
     /// Keeps a step for the end.
     fn end_step(&mut self, step: &'static str, result: String, counts: Value, took: Duration) {
+        let seconds = took.as_secs_f64();
+        tracing::info!(target: journey::TARGET, step, result, seconds, "done");
         self.steps.push(Step { step, result, counts, seconds: took.as_secs_f64() });
     }
 

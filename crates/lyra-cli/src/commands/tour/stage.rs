@@ -48,6 +48,10 @@ impl Stage {
         self.dir.join("restored")
     }
 
+    pub(super) fn logs(&self) -> PathBuf {
+        self.dir.join("logs")
+    }
+
     /// For texts that have no place of their own.
     pub(super) fn texts(&self) -> PathBuf {
         self.dir.join("texts")
