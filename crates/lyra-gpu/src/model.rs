@@ -1,4 +1,3 @@
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -113,8 +112,11 @@ impl ModelSpec {
             let reason = "it has to be over zero, and 1 PiB in all at most";
             return InvalidSnafu { setting: "size", reason, given }.fail();
         }
-        let mut variants = HashSet::new();
-        if let Some(twice) = self.candidates.iter().find(|one| !variants.insert(&one.variant)) {
+        // There are a few, and this is on a hot path: a set would take longer.
+        let is_twice = |(at, one): &(usize, &Candidate)| {
+            self.candidates[..*at].iter().any(|other| other.variant == one.variant)
+        };
+        if let Some((_, twice)) = self.candidates.iter().enumerate().find(is_twice) {
             let given = format!("`{}` twice in `{}`", twice.variant, self.name);
             let reason = "each has to have a name of its own";
             return InvalidSnafu { setting: "candidates", reason, given }.fail();

@@ -140,8 +140,9 @@ impl<F: Format> LineLayer<F> {
         spans::made(self.id, id, &fields);
         let mut extensions = span.extensions_mut();
         // Mostly there is one layer, so that nothing was there.
-        let others = extensions.replace(SpanFields::new(fields));
-        if let (Some(others), Some(fields)) = (others, extensions.get_mut::<SpanFields>()) {
+        if let Some(others) = extensions.replace(SpanFields::new(fields))
+            && let Some(fields) = extensions.get_mut::<SpanFields>()
+        {
             fields.add(others);
         }
     }

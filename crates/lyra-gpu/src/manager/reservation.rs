@@ -50,8 +50,13 @@ impl GpuManager {
     pub fn try_reserve(&self, spec: &ModelSpec) -> Result<Reservation, GpuError> {
         spec.check()?;
         let location = Location::caller();
-        self.0.look_at_the_clock();
-        let reserved = self.0.drive(|state, now| state.scheduler.reserve(now, spec));
+        // One look at the clock and one lock for both: it is done on a hot path.
+        let reserved = self.0.drive(|state, now| {
+            if state.has_old_readings(now) {
+                state.scheduler.tick(now);
+            }
+            state.scheduler.reserve(now, spec)
+        });
         let key = reserved.map_err(|reason| not_reserved(spec, reason, location))?;
         let (shared, grant) = (Arc::clone(&self.0), OnceLock::new());
         Ok(Reservation { shared, key, grant, is_open: true })

@@ -222,7 +222,7 @@ impl State {
         believable(devices, observed)
     }
 
-    fn has_old_readings(&self, now: Duration) -> bool {
+    pub(crate) fn has_old_readings(&self, now: Duration) -> bool {
         let oldest = self.scheduler.policy.oldest_reading();
         self.scheduler.devices.iter().any(|device| {
             let is_old = now.saturating_sub(device.read_at) > oldest;
