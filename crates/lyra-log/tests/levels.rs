@@ -2,8 +2,8 @@
 //! once.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is how a test fails")]
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use lyra_log::{Directives, JsonLayer, Levels, MemorySink, Run, Settings, operation};
 use tracing::level_filters::LevelFilter;
@@ -12,6 +12,10 @@ use tracing::{Metadata, Subscriber, debug, error, info};
 use tracing_subscriber::layer::{Context, Filter};
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry;
+
+/// `tracing` asks all subscribers that there are about a place in the source, so
+/// that one test would see what another one has.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// Counts how often the filter is asked whether something is on.
 #[derive(Clone)]
@@ -34,6 +38,7 @@ impl<S: Subscriber> Filter<S> for Asked {
 
 #[test]
 fn directives_change_while_the_program_runs() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let sink = Arc::new(MemorySink::new());
     let json = JsonLayer::new(sink.clone(), Arc::new(Run::new()), Settings::new());
     let levels = Levels::new("info".parse().unwrap());
@@ -58,6 +63,7 @@ fn directives_change_while_the_program_runs() {
 
 #[test]
 fn an_error_has_its_operation_however_little_is_logged() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let sink = Arc::new(MemorySink::new());
     let json = JsonLayer::new(sink.clone(), Arc::new(Run::new()), Settings::new());
     let levels = Levels::new("levels=error".parse().unwrap());
