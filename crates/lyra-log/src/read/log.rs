@@ -192,12 +192,7 @@ impl Log {
                 match Source::open(&path) {
                     Ok(source) => {
                         highest = highest.max(number);
-                        match sources.iter().position(|other| other.is_same(&source)) {
-                            // What was found since then is newer than all of
-                            // these; what is older is still to come.
-                            Some(known) => sources.truncate(known + 1),
-                            None => sources.push(source),
-                        }
+                        meet(&mut sources, source, Source::is_same);
                         // Beside a plain file lies what may become of it.
                         break;
                     }
@@ -257,5 +252,30 @@ impl Iterator for Records {
             self.sources.pop_front();
         }
         None
+    }
+}
+
+/// Takes in what comes from newer to older, and now and then again: what was met
+/// since the first time is newer than all of it, because a rotation came in
+/// between, and what is older is still to come.
+fn meet<T>(met: &mut Vec<T>, next: T, is_same: impl Fn(&T, &T) -> bool) {
+    match met.iter().position(|other| is_same(other, &next)) {
+        Some(known) => met.truncate(known + 1),
+        None => met.push(next),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_rotations_move_are_met_in_order() {
+        let mut met = Vec::new();
+        // 5 is current when it begins; then 6 comes and moves it on.
+        for next in [5, 6, 5, 4, 4, 3] {
+            meet(&mut met, next, |a, b| a == b);
+        }
+        assert_eq!(met, [5, 4, 3]);
     }
 }

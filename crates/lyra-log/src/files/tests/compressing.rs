@@ -66,7 +66,7 @@ fn a_fault_at_any_call_leaves_every_line() {
     assert!(old >= 3);
     for at in 0..calls {
         for errno in [Errno::NOSPC, Errno::IO] {
-            for length in [Length::Once, Length::Lasting, Length::HalfFirst] {
+            for length in Length::ALL {
                 let (place, log) = planted();
                 let fault = Fault { errno, at, length };
                 place.disk.fail(fault);

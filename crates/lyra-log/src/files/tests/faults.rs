@@ -83,7 +83,7 @@ fn a_fault_at_any_call_loses_no_line_untold() {
     let mut seen = [0, 0, 0];
     for at in 0..calls {
         for errno in [Errno::NOSPC, Errno::IO] {
-            for length in [Length::Once, Length::Lasting, Length::HalfFirst] {
+            for length in Length::ALL {
                 match survives(Fault { errno, at, length }) {
                     "opening" => seen[0] += 1,
                     "writing" => seen[1] += 1,
@@ -153,6 +153,33 @@ fn each_file_counts_its_own_losses() {
     drop(log);
     assert_eq!(place.kept(), (vec![1], 0));
     assert_eq!(numbers(&super::place::lines(place.dir.path(), "agent_errors.log")), (vec![], 1));
+}
+
+#[test]
+fn a_torn_line_that_was_there_is_no_line_that_is_kept() {
+    let place = Place::new();
+    std::fs::write(place.path("agent.log"), "{\"torn").unwrap();
+    let log = place.open(rotation());
+    // What is written first is the end of the torn line and half of the next.
+    place.disk.fail(Fault { errno: Errno::NOSPC, at: 0, length: Length::HalfOnce });
+    write(&log, 1..=1);
+    assert_eq!((log.counts().0.written, log.counts().0.lost), (0, 1));
+    assert_eq!(place.text("agent.log"), "{\"torn\n");
+}
+
+#[test]
+fn without_a_new_file_the_old_one_is_written_on() {
+    let place = Place::new();
+    let log = place.open(rotation());
+    place.disk.break_call("open_append");
+    write(&log, 1..=40);
+    assert_eq!(log.counts().0.lost, 0);
+    assert!(!place.path("agent.log.1").exists());
+    place.disk.heal();
+    place.clock.advance(Duration::from_secs(1));
+    write(&log, 41..=41);
+    assert!(place.path("agent.log.1").exists());
+    assert_eq!(place.kept(), ((1..=41).collect(), 0));
 }
 
 #[test]

@@ -169,6 +169,8 @@ pub(crate) struct Faulty(Mutex<Plan>);
 struct Plan {
     calls: u64,
     fault: Option<Fault>,
+    /// The one call that fails always.
+    broken: Option<&'static str>,
     watch: Option<Watch>,
     /// What the calls were, for the message of a test that fails.
     refused: Vec<&'static str>,
@@ -189,6 +191,12 @@ pub(crate) enum Length {
     Lasting,
     /// From then on, but first a `write` takes half of what it was given.
     HalfFirst,
+    /// A `write` takes half of what it was given, and the next call fails.
+    HalfOnce,
+}
+
+impl Length {
+    pub(crate) const ALL: [Self; 4] = [Self::Once, Self::Lasting, Self::HalfFirst, Self::HalfOnce];
 }
 
 #[derive(Debug)]
@@ -211,8 +219,15 @@ impl Faulty {
         self.fail(Fault { errno, at: 0, length: Length::Lasting });
     }
 
+    /// Every call of that name fails.
+    pub(crate) fn break_call(&self, name: &'static str) {
+        self.0.lock().unwrap().broken = Some(name);
+    }
+
     pub(crate) fn heal(&self) {
-        self.0.lock().unwrap().fault = None;
+        let mut plan = self.0.lock().unwrap();
+        plan.fault = None;
+        plan.broken = None;
     }
 
     /// How many calls there were since the last fault was set.
@@ -243,11 +258,15 @@ impl Faulty {
         }
         let index = plan.calls;
         plan.calls += 1;
+        if plan.broken == Some(name) {
+            return Err(Errno::MFILE.into());
+        }
         let Some(fault) = plan.fault else { return Ok(()) };
         let fails = match fault.length {
             Length::Once => index == fault.at,
             Length::Lasting => index >= fault.at,
             Length::HalfFirst => index > fault.at || (index == fault.at && name != "write"),
+            Length::HalfOnce => index == fault.at + 1 || (index == fault.at && name != "write"),
         };
         if fails {
             plan.refused.push(name);
@@ -258,7 +277,10 @@ impl Faulty {
 
     fn is_half(&self) -> bool {
         let plan = self.0.lock().unwrap();
-        let half = |fault: Fault| fault.length == Length::HalfFirst && plan.calls == fault.at + 1;
+        let half = |fault: Fault| {
+            matches!(fault.length, Length::HalfFirst | Length::HalfOnce)
+                && plan.calls == fault.at + 1
+        };
         plan.fault.is_some_and(half)
     }
 }
