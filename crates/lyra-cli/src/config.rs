@@ -206,6 +206,10 @@ fn read_variables(
                 let reason = "it takes an integer".to_owned();
                 ConfigSnafu { origin: format!("variable {name}"), reason }.build()
             })?,
+            Value::Boolean(_) => text.trim().parse().map(Value::Boolean).map_err(|_| {
+                let reason = "it takes true or false".to_owned();
+                ConfigSnafu { origin: format!("variable {name}"), reason }.build()
+            })?,
             _ => Value::String(text),
         };
         if let Some((section, key)) = full.split_once('.') {

@@ -139,6 +139,9 @@ fn the_command_writes_a_log_of_its_own_where_it_is_told_to() {
     assert!(!place.join("logs").exists(), "no file that nobody asked for");
     place.write("lyra.toml", "[log]\nown = true\n");
     place.done("doctor");
+    let other = Place::new();
+    let by_variable = other.command("doctor").env("LYRA_LOG_OWN", "true").output().unwrap();
+    assert!(by_variable.status.success() && other.join("logs/lyra.log").exists());
     assert_eq!(place.run("backup validate nothing --backup-dir nowhere").code, 3);
     let own = place.json("log query --name lyra --operation command");
     let told: Vec<_> = own["records"].as_array().unwrap().iter().collect();

@@ -83,7 +83,7 @@ pub(crate) struct QueryArgs {
     #[arg(long, value_name = "TIME")]
     pub(crate) since: Option<Moment>,
 
-    /// Not after
+    /// Before
     #[arg(long, value_name = "TIME")]
     pub(crate) until: Option<Moment>,
 
