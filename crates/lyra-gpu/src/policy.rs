@@ -219,7 +219,8 @@ impl Policy {
         Ok(())
     }
 
-    /// How old a reading may be that is still trusted.
+    /// How old a reading may be that is still trusted: after three intervals
+    /// without one a device no longer is.
     pub(crate) fn oldest_reading(&self) -> Duration {
         self.sample_interval * 3
     }

@@ -5,9 +5,6 @@ use std::time::Duration;
 use super::{Condition, Key, Scheduler, State};
 use crate::event::{EventKind, UnloadReason};
 
-/// After so many intervals without a reading a device is no longer trusted.
-const STALE_AFTER: u32 = 3;
-
 impl Scheduler {
     /// Looks what is due.
     pub(crate) fn tick(&mut self, now: Duration) {
@@ -30,7 +27,7 @@ impl Scheduler {
 
     /// A device that does not answer is no longer trusted.
     fn distrust(&mut self, now: Duration) {
-        let patience = self.policy.sample_interval * STALE_AFTER;
+        let patience = self.policy.oldest_reading();
         for index in 0..self.devices.len() {
             let device = &mut self.devices[index];
             let is_old = now.saturating_sub(device.read_at) > patience;

@@ -113,23 +113,13 @@ impl Scheduler {
                         is_patient
                     });
                 }
-                Turn::Evict(shares, victims) => {
-                    for victim in victims {
-                        self.begin_unload(now, victim, UnloadReason::Needed);
-                    }
-                    claim(&mut claims, &shares);
-                    self.plans += 1;
-                }
+                Turn::Evict(shares, victims) => self.make_room(now, &shares, victims, &mut claims),
                 Turn::Probe(shares, victims) => {
                     for (device, _) in &shares {
                         let device = &mut self.devices[*device];
                         (device.is_probed, device.probed_at) = (true, now);
                     }
-                    for victim in victims {
-                        self.begin_unload(now, victim, UnloadReason::Needed);
-                    }
-                    claim(&mut claims, &shares);
-                    self.plans += 1;
+                    self.make_room(now, &shares, victims, &mut claims);
                 }
                 Turn::Wait(shares) => claim(&mut claims, &shares),
                 Turn::WaitForUsers(shares) => match self.is_patient(ticket) {
@@ -141,6 +131,15 @@ impl Scheduler {
                 Turn::Refuse(refusal) => self.answer(ticket, Outcome::Refused(refusal)),
             }
         }
+    }
+
+    /// These leave for one that waits, and nobody else takes what they bring.
+    fn make_room(&mut self, now: Duration, shares: &Shares, victims: Vec<Key>, claims: &mut [u64]) {
+        for victim in victims {
+            self.begin_unload(now, victim, UnloadReason::Needed);
+        }
+        claim(claims, shares);
+        self.plans += 1;
     }
 
     fn turn(&self, now: Duration, waiter: &Waiter, claims: &[u64]) -> Turn {

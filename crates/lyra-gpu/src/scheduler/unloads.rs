@@ -252,11 +252,8 @@ impl Scheduler {
     /// Whether its devices were read since anything moved: who is lacking
     /// memory otherwise cannot tell how much.
     fn is_shown(&self, entry: &Entry) -> bool {
-        entry.shares.iter().all(|share| {
-            let device = &self.devices[share.device];
-            let is_blind = matches!(device.condition, Condition::Lost | Condition::Unmeasured);
-            is_blind || device.is_current
-        })
+        let is_current = |share: &Share| self.devices[share.device].is_current;
+        entry.shares.iter().all(|share| self.is_blind(share.device) || is_current(share))
     }
 
     fn missing(&self, devices: &[usize]) -> u64 {
