@@ -2,8 +2,9 @@
 //! long it takes.
 #![allow(unsafe_code, reason = "an allocator that counts cannot be written without")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+#[path = "../../lyra-retry/tests/support/counting.rs"]
+mod counting;
+
 use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,30 +14,6 @@ use lyra_log::{Colours, HumanLayer, JsonLayer, Run, Settings, Sink};
 use tracing::{Level, info, info_span};
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry;
-
-thread_local! {
-    static COUNT: Cell<u64> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-// SAFETY: every call is passed on to the system's allocator as it is; the
-// counter is a constant-initialised thread-local, which allocates nothing.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.set(COUNT.get() + 1);
-        // SAFETY: the caller keeps the contract of this very method.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the pointer came from `alloc` above, so from the system's.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 #[derive(Debug, Default)]
 struct CountingSink(AtomicU64);
@@ -49,9 +26,7 @@ impl Sink for CountingSink {
 
 fn allocations(mut work: impl FnMut()) -> u64 {
     work();
-    let before = COUNT.get();
-    (0..100).for_each(|_| work());
-    let count = COUNT.get() - before;
+    let count = counting::allocations(|| (0..100).for_each(|_| work()));
     assert_eq!(count % 100, 0, "each time the same");
     count / 100
 }

@@ -2,43 +2,15 @@
 #![allow(unsafe_code, reason = "an allocator that counts cannot be written without")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is how a test fails")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+#[path = "support/counting.rs"]
+mod counting;
+
 use std::hint::black_box;
 use std::time::Duration;
 
+use counting::allocations;
 use lyra_errors::Error;
 use lyra_retry::{CircuitBreaker, RetryBudget, RetryPolicy};
-
-thread_local! {
-    static COUNT: Cell<u64> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-// SAFETY: every call is passed on to the system's allocator as it is; the
-// counter is a constant-initialised thread-local, which allocates nothing.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.set(COUNT.get() + 1);
-        // SAFETY: the caller keeps the contract of this very method.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the pointer came from `alloc` above, so from the system's.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-fn allocations(run: impl FnOnce()) -> u64 {
-    let before = COUNT.get();
-    run();
-    COUNT.get() - before
-}
 
 fn policies() -> Vec<RetryPolicy> {
     let full = RetryPolicy::exponential()
@@ -101,7 +73,7 @@ mod async_side {
         tokio::task::yield_now().await;
         let _ = tokio::time::timeout(Duration::ZERO, std::future::pending::<()>()).await;
         for policy in policies() {
-            let before = COUNT.get();
+            let before = counting::so_far();
             for _ in 0..10 {
                 let answer = policy
                     .run(|| async {
@@ -111,7 +83,7 @@ mod async_side {
                     .await;
                 assert!(answer.is_ok());
             }
-            assert_eq!(COUNT.get() - before, 0, "{policy:?}");
+            assert_eq!(counting::so_far() - before, 0, "{policy:?}");
         }
     }
 }

@@ -4,8 +4,9 @@
 #![allow(unsafe_code, reason = "an allocator that counts cannot be written without")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is how a test fails")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+#[path = "../../lyra-retry/tests/support/counting.rs"]
+mod counting;
+
 use std::hint::black_box;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -15,38 +16,12 @@ use lyra_sync::{AsyncRwLock, Semaphore};
 
 const LONG: Duration = Duration::from_secs(60);
 
-thread_local! {
-    static COUNT: Cell<u64> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-// SAFETY: every call is passed on to the system's allocator as it is; the
-// counter is a constant-initialised thread-local, which allocates nothing.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.set(COUNT.get() + 1);
-        // SAFETY: the caller keeps the contract of this very method.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the pointer came from `alloc` above, so from the system's.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
 /// How often `run` allocates once it has run before: a thread is known by its
 /// name from then on, and async-lock has made what it makes when a lock is
 /// given back for the first time.
 fn allocations(mut run: impl FnMut()) -> u64 {
     run();
-    let before = COUNT.get();
-    (0..100).for_each(|_| run());
-    COUNT.get() - before
+    counting::allocations(|| (0..100).for_each(|_| run()))
 }
 
 fn now<T>(future: impl Future<Output = T>) -> T {

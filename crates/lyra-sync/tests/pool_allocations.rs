@@ -2,44 +2,16 @@
 #![allow(unsafe_code, reason = "an allocator that counts cannot be written without")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is how a test fails")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+#[path = "../../lyra-retry/tests/support/counting.rs"]
+mod counting;
+
 use std::hint::black_box;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use counting::allocations;
 use lyra_sync::{FnManager, PoolGuard, ResourcePool};
-
-thread_local! {
-    static COUNT: Cell<u64> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-// SAFETY: every call is passed on to the system's allocator as it is; the
-// counter is a constant-initialised thread-local, which allocates nothing.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.set(COUNT.get() + 1);
-        // SAFETY: the caller keeps the contract of this very method.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the pointer came from `alloc` above, so from the system's.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-fn allocations(run: impl FnOnce()) -> u64 {
-    let before = COUNT.get();
-    run();
-    COUNT.get() - before
-}
 
 #[test]
 fn to_take_and_return_allocates_nothing() {
