@@ -231,9 +231,14 @@ fn told(text: &dyn fmt::Display) {
 }
 
 /// What a person reads, without the control characters that an entry or the
-/// name of a file may hold: a terminal would obey them.
+/// name of a file may hold: a terminal would obey them. Nor what breaks lines
+/// or changes the order of reading.
 fn harmless(text: &str) -> Cow<'_, str> {
-    let obeyed = |c: char| c.is_control() && c != '\n' && c != '\t';
+    let obeyed = |c: char| match c {
+        '\n' | '\t' => false,
+        '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
+        _ => c.is_control(),
+    };
     if !text.contains(obeyed) {
         return Cow::Borrowed(text);
     }
@@ -252,5 +257,6 @@ mod tests {
     fn a_terminal_obeys_nothing_of_what_is_shown() {
         assert_eq!(harmless("a\tb\nü"), "a\tb\nü");
         assert_eq!(harmless("\x1b[2Jgone\r\u{9b}1m"), "\\u{1b}[2Jgone\\r\\u{9b}1m");
+        assert_eq!(harmless("a\u{202e}b\u{2028}"), "a\\u{202e}b\\u{2028}");
     }
 }

@@ -62,7 +62,7 @@ impl Log {
     /// `log.io` where the directory can't be read.
     pub fn all_in(dir: impl Into<PathBuf>) -> Result<Vec<Self>, FileError> {
         let dir = dir.into();
-        let mut names = Os.list(&dir).at("list", &dir)?;
+        let mut names = names(&dir)?;
         names.retain(|name| name.ends_with(".log") && !name.ends_with("_errors.log"));
         names.sort();
         let log = |base: String| {
@@ -222,12 +222,20 @@ impl Log {
 
     /// The numbers of the files that are there; the current one is 0.
     fn numbers(&self) -> Result<Vec<u32>, FileError> {
-        let names = Os.list(&self.dir).at("list", &self.dir)?;
+        let names = names(&self.dir)?;
         let number = |name: &String| match number_of(&self.base, name) {
             Some((number, _)) => Some(number),
             None => (*name == self.base).then_some(0),
         };
         Ok(names.iter().filter_map(number).collect())
+    }
+}
+
+/// Where there is no directory, there is no log.
+fn names(dir: &Path) -> Result<Vec<String>, FileError> {
+    match Os.list(dir) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        listed => listed.at("list", dir),
     }
 }
 

@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::time::Duration;
 
 use lyra::errors::Result;
@@ -32,18 +33,16 @@ fn follow(log: &Log, lines: usize, context: &Context) -> Result<()> {
         std::thread::sleep(LOOK);
         context.interrupt.flow().is_continue()
     })?;
-    let mut last = None;
+    let mut told = HashSet::new();
     for record in log.tail(lines)? {
-        last = number(&record);
+        told.extend(number(&record));
         if tell(&record, context)?.is_none() {
             return Ok(());
         }
     }
     for record in coming.filter_map(Entry::into_record) {
-        let is_told = match (&last, number(&record)) {
-            (Some((told, until)), Some((run, seq))) => *told == run && seq <= *until,
-            _ => false,
-        };
+        // Not by the order of the numbers: threads may write them out of it.
+        let is_told = number(&record).is_some_and(|number| told.remove(&number));
         if !is_told && tell(&record, context)?.is_none() {
             break;
         }
