@@ -48,7 +48,10 @@ fn no_log_is_told_with_its_code() {
     let dir = planted(&[("other.log", String::new())]);
     let error = Log::open(dir.path(), "agent").unwrap_err();
     assert_eq!(error.code().id(), "log.not_found");
-    assert_eq!(Log::open(dir.path().join("x"), "agent").unwrap_err().code().id(), "log.io");
+    let error = Log::open(dir.path().join("absent"), "agent").unwrap_err();
+    assert_eq!(error.code().id(), "log.not_found");
+    let error = Log::open(dir.path().join("other.log"), "agent").unwrap_err();
+    assert_eq!(error.code().id(), "log.io");
 }
 
 #[test]
