@@ -12,6 +12,7 @@ mod create;
 mod diff;
 mod durable;
 mod error;
+mod events;
 mod format;
 mod global;
 mod list;

@@ -14,6 +14,7 @@ use crate::durable::make_dirs;
 use crate::error::{
     EmptyPolicySnafu, InvalidArgumentSnafu, IoAt as _, NotFoundSnafu, Result, SourceSnafu,
 };
+use crate::events;
 use crate::list::{self, Listing};
 use crate::name::{ARCHIVE_SUFFIX, check_name, check_prefix};
 use crate::progress::{Observer, Progress};
@@ -81,7 +82,8 @@ impl BackupManager {
     /// backup directory. Nothing is left behind after any of them.
     #[expect(clippy::needless_pass_by_value, reason = "the asynchronous twin will need to own it")]
     pub fn create_blocking(&self, options: CreateOptions) -> Result<CreateReport> {
-        create::create(self, &options)
+        let created = create::create(self, &options);
+        created.inspect(events::created).inspect_err(|error| events::failed("create", error))
     }
 
     /// Lists the backups, newest first. Reads sidecars, and the end of an
@@ -102,7 +104,7 @@ impl BackupManager {
     /// `backup.not_found`; `backup.corrupt` with the first thing that is wrong;
     /// `backup.newer_format` and `backup.unsafe_member`.
     pub fn validate_blocking(&self, name: &str) -> Result<ValidationReport> {
-        validate::validate(self, name, &Observer::default())
+        self.validate(name, &Observer::default())
     }
 
     /// [`validate_blocking`](Self::validate_blocking) with a callback, at
@@ -115,7 +117,7 @@ impl BackupManager {
         name: &str,
         callback: impl Fn(&Progress<'_>) -> ControlFlow<()> + Send + Sync + 'static,
     ) -> Result<ValidationReport> {
-        validate::validate(self, name, &Observer::new(callback))
+        self.validate(name, &Observer::new(callback))
     }
 
     /// Starts to describe a restore of the backup `name`. Nothing happens
@@ -135,7 +137,8 @@ impl BackupManager {
     /// # Errors
     /// `backup.locked` while another prune runs; `backup.io`.
     pub fn prune_blocking(&self, dry_run: DryRun) -> Result<PruneReport> {
-        prune::prune(self, dry_run)
+        let pruned = prune::prune(self, dry_run);
+        pruned.inspect(events::pruned).inspect_err(|error| events::failed("prune", error))
     }
 
     /// The directory that is backed up.
@@ -160,6 +163,11 @@ impl BackupManager {
     #[must_use]
     pub fn retention(&self) -> Retention {
         self.retention
+    }
+
+    fn validate(&self, name: &str, observer: &Observer) -> Result<ValidationReport> {
+        let verified = validate::validate(self, name, observer);
+        verified.inspect(events::verified).inspect_err(|error| events::failed("verify", error))
     }
 
     pub(crate) fn level(&self) -> i32 {

@@ -18,6 +18,7 @@ use crate::durable::{
     write_atomically,
 };
 use crate::error::{BackupError, BadTargetSnafu, IoAt as _, JournalSnafu, NoPreviousSnafu, Result};
+use crate::events;
 use crate::name::random_id;
 use crate::target::{IS_MOUNT_POINT, Identity, Sibling, Target, identity};
 
@@ -29,7 +30,14 @@ use crate::target::{IS_MOUNT_POINT, Identity, Sibling, Target, identity};
 /// `backup.no_previous` when no tree is kept, `backup.target_in_use`,
 /// `backup.locked`, `backup.bad_target`, `backup.io`.
 pub fn rollback_blocking(target: impl AsRef<Path>) -> Result<()> {
-    let target = Target::resolve(target.as_ref())?;
+    let target = target.as_ref();
+    let done = roll_back(target);
+    done.inspect(|()| events::rolled_back(target))
+        .inspect_err(|error| events::failed("roll_back", error))
+}
+
+fn roll_back(target: &Path) -> Result<()> {
+    let target = Target::resolve(target)?;
     if !target.parent().is_dir() {
         newest_previous(&target)?;
     }

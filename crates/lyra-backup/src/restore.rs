@@ -10,6 +10,7 @@ use crate::archive::{Archive, Discard};
 use crate::diff::{RestoreDiff, diff};
 use crate::durable::remove_tree;
 use crate::error::{Result, UnsafeMemberSnafu};
+use crate::events;
 use crate::manager::BackupManager;
 use crate::name::random_id;
 use crate::progress::{Observer, Phase, Progress};
@@ -149,6 +150,11 @@ impl Restore<'_> {
     /// target is what it was after any of them, save for a `backup.io` that
     /// says "sync": then the new tree is in place, and may not outlive a power failure.
     pub fn run_blocking(self) -> Result<RestoreReport> {
+        let done = self.run();
+        done.inspect(events::restored).inspect_err(|error| events::failed("restore", error))
+    }
+
+    fn run(self) -> Result<RestoreReport> {
         let started = Instant::now();
         let (archive, target) = self.open()?;
         target.make_parent()?;

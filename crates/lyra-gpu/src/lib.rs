@@ -9,6 +9,7 @@ mod cpu;
 mod detect;
 mod error;
 mod event;
+mod events;
 mod global;
 mod level;
 mod load;

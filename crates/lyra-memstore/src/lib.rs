@@ -7,6 +7,7 @@ mod collection;
 mod embedder;
 mod entry;
 mod error;
+mod events;
 mod fault;
 mod filter;
 mod global;

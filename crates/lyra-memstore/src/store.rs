@@ -10,6 +10,7 @@ use crate::error::{
     CollectionNotFoundSnafu, InvalidCollectionSnafu, MemoryError, MovedSnafu, ReadOnlySnafu,
     SpaceMismatchSnafu,
 };
+use crate::events;
 use crate::prepare::Embedders;
 use crate::{Collection, Limits, Metric, Space, Transaction};
 
@@ -263,7 +264,9 @@ impl MemoryStore {
             return ReadOnlySnafu { path: &self.0.directory }.fail();
         };
         let started = Instant::now();
-        let turn = writer.gate.acquire(timeout)?;
+        let turn = writer.gate.acquire(timeout).inspect_err(|error| {
+            events::not_begun(&self.0.directory, error, started.elapsed());
+        })?;
         self.check_in_place()?;
         ensure!(writer.lock.is_in_place(), MovedSnafu { path: &self.0.directory });
         Transaction::begin(self, turn, timeout.saturating_sub(started.elapsed()))

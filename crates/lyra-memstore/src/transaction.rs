@@ -1,6 +1,6 @@
 use std::collections::{HashMap, HashSet};
 use std::marker::PhantomData;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lyra_errors::{Classify, Code};
 use rusqlite::Connection;
@@ -9,6 +9,7 @@ use snafu::ensure;
 use crate::error::{
     AlreadyExistsSnafu, CorruptSnafu, MemoryError, NotFoundSnafu, TransactionAbortedSnafu,
 };
+use crate::events::{self, Outcome};
 use crate::fault::Faults;
 use crate::prepare::prepare;
 use crate::store::Turn;
@@ -31,6 +32,8 @@ use crate::{Collection, Entry, EntryPatch, MemoryStore, Space};
 pub struct Transaction<'a> {
     store: &'a MemoryStore,
     turn: Turn<'a>,
+    /// After the turn, so that it is told when others may write again.
+    ending: Ending<'a>,
     aborted_by: Option<Code>,
     /// The gate knows the thread that holds it, so it may not move.
     _stays: PhantomData<*const ()>,
@@ -46,7 +49,8 @@ impl<'a> Transaction<'a> {
         turn.busy_timeout(left)
             .and_then(|()| turn.execute_batch("BEGIN IMMEDIATE"))
             .map_err(|source| store.failed("begin a transaction of", source))?;
-        Ok(Self { store, turn, aborted_by: None, _stays: PhantomData })
+        let ending = Ending { store, begun: Instant::now(), outcome: Outcome::RolledBack };
+        Ok(Self { store, turn, ending, aborted_by: None, _stays: PhantomData })
     }
 
     /// Adds entries whose ids must be free, and returns their ids.
@@ -162,10 +166,16 @@ impl<'a> Transaction<'a> {
     /// [`TransactionAborted`](MemoryError::TransactionAborted) when a step
     /// had failed, [`DiskFull`](MemoryError::DiskFull) and whatever a write
     /// can meet. Nothing was done then.
-    pub fn commit(self) -> Result<(), MemoryError> {
+    pub fn commit(mut self) -> Result<(), MemoryError> {
         self.check_alive()?;
         // When it fails, the drop that follows rolls back.
-        self.turn.execute_batch("COMMIT").map_err(|source| self.store.failed("commit to", source))
+        let done = self.turn.execute_batch("COMMIT");
+        let done = done.map_err(|source| self.store.failed("commit to", source));
+        self.ending.outcome = match &done {
+            Ok(()) => Outcome::Committed,
+            Err(error) => Outcome::CommitFailed(error.code()),
+        };
+        done
     }
 
     /// Undoes all changes, as a drop does.
@@ -368,6 +378,20 @@ impl<'a> Transaction<'a> {
         }
         ensure!(missing.is_empty(), NotFoundSnafu { collection, ids: missing });
         Ok(numbers)
+    }
+}
+
+/// Tells of the end of a transaction when it is dropped.
+#[derive(Debug)]
+struct Ending<'a> {
+    store: &'a MemoryStore,
+    begun: Instant,
+    outcome: Outcome,
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        events::ended(self.store.directory(), self.outcome, self.begun.elapsed());
     }
 }
 

@@ -2,6 +2,7 @@
 //! asked to, goes on more slowly, and counts no more than the service has left.
 
 use crate::clock::{Clock, nanos};
+use crate::events;
 use crate::feedback::{Feedback, LimitUnit, ObservedLimit};
 use crate::limit::Limit;
 use crate::line::Line;
@@ -17,6 +18,7 @@ impl<C: Clock> Queue<C> {
         drop(line);
         if feedback.is_throttled() {
             self.series.complained();
+            events::complained(self.name.as_deref(), feedback.pause());
         }
     }
 }

@@ -8,6 +8,7 @@ mod clock;
 mod codes;
 pub mod engine;
 mod error;
+mod events;
 mod feedback;
 mod gate;
 mod gcra;

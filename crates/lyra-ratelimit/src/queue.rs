@@ -11,6 +11,7 @@ use lyra_errors::Location;
 
 use crate::clock::{Clock, nanos};
 use crate::error::RateLimitError;
+use crate::events;
 use crate::gate::{Closed, Gate};
 use crate::limit::Limit;
 use crate::line::{Line, Refusal};
@@ -235,13 +236,15 @@ impl<C: Clock> Queue<C> {
         location: Location,
     ) -> RateLimitError {
         self.refused.fetch_add(1, Ordering::Relaxed);
-        self.series.refused(match (refusal, late) {
+        let reason = match (refusal, late) {
             (Refusal::TooLarge { .. }, _) => "too_large",
             (_, Some(Late { waited: true, .. })) => "timed_out",
             (Refusal::Busy, _) => "busy",
             (Refusal::NotYet { .. }, Some(_)) => "too_late",
             (Refusal::NotYet { .. }, None) => "not_yet",
-        });
+        };
+        self.series.refused(reason);
+        events::refused(self.name.as_deref(), reason, location);
         let limiter = self.name.clone();
         match (refusal, late) {
             (Refusal::TooLarge { limit }, _) => self.too_large(limit, costs, location),

@@ -14,6 +14,7 @@ use tokio::time;
 
 use crate::clock::Clock;
 use crate::error::RateLimitError;
+use crate::events;
 use crate::line::{Refusal, Turn};
 use crate::queue::{Entered, Late, Place, Queue};
 use crate::waiter::{Costs, Keeps, Stamp, Wake};
@@ -113,7 +114,9 @@ impl<C: Clock> Place<'_, C> {
 
     fn end(self, outcome: Outcome, location: Location) -> Result<Stamp, RateLimitError> {
         let (queue, costs, timeout) = (self.queue, *self.costs(), self.timeout);
-        queue.series.waited(Duration::from_nanos(queue.clock.now().saturating_sub(self.since)));
+        let waited = Duration::from_nanos(queue.clock.now().saturating_sub(self.since));
+        queue.series.waited(waited);
+        events::waited(queue.name.as_deref(), waited);
         self.given_up();
         match outcome {
             Ok(stamp) => {

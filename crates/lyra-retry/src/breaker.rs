@@ -48,6 +48,7 @@ pub use builder::CircuitBreakerBuilder;
 pub struct CircuitBreaker(Arc<Shared>);
 
 struct Shared {
+    name: Option<Arc<str>>,
     clock: Option<Arc<dyn Clock>>,
     machine: Mutex<Machine>,
 }
@@ -72,6 +73,19 @@ pub enum CircuitState {
     HalfOpen,
     /// Calls are refused until it is closed by hand.
     Isolated,
+}
+
+impl CircuitState {
+    /// The state as a word, as metrics and events have it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half_open",
+            Self::Isolated => "isolated",
+        }
+    }
 }
 
 impl CircuitBreaker {
@@ -128,22 +142,23 @@ impl CircuitBreaker {
         // Only a clock of the caller's could panic under it, and it is read
         // before anything changes.
         let mut machine = self.0.machine.lock().unwrap_or_else(PoisonError::into_inner);
-        #[cfg(feature = "metrics")]
         let from = machine.last_state();
         let result = run(&mut machine);
+        let to = machine.last_state();
+        drop(machine);
         #[cfg(feature = "metrics")]
-        {
-            let to = machine.last_state();
-            drop(machine);
-            crate::metrics::breaker_moved(Some(from), Some(to));
-        }
+        crate::metrics::breaker_moved(Some(from), Some(to));
+        crate::events::circuit_changed(self.0.name.as_deref(), from, to);
         result
     }
 }
 
 impl fmt::Debug for CircuitBreaker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CircuitBreaker").field("state", &self.state()).finish_non_exhaustive()
+        f.debug_struct("CircuitBreaker")
+            .field("name", &self.0.name)
+            .field("state", &self.state())
+            .finish_non_exhaustive()
     }
 }
 

@@ -252,6 +252,8 @@ impl<'p, E> Course<'p, E> {
         let delay = decided.map_err(|reason| self.give_up(reason))?;
         #[cfg(feature = "metrics")]
         crate::metrics::waits(delay);
+        let latest = self.trouble.as_ref().and_then(|trouble| trouble.history.records().last());
+        crate::events::attempt_failed(latest, self.location);
         on_retry.on_retry(&self.event(delay));
         Ok(delay)
     }
@@ -321,6 +323,8 @@ impl<'p, E> Course<'p, E> {
             Some(trouble) => (trouble.history, trouble.last, trouble.told, trouble.elapsed),
             None => (History::default(), None, None, Duration::ZERO),
         };
+        let latest = history.records().last();
+        crate::events::gave_up(reason, self.attempts, elapsed, latest, self.location);
         let (kind, severity) = told.unwrap_or((kind_of(reason), Severity::Error));
         RetryError::new(Inner {
             reason,

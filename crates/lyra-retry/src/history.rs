@@ -13,6 +13,17 @@ pub enum AttemptOutcome {
     TimedOut,
 }
 
+impl AttemptOutcome {
+    /// The outcome as a word, as metrics and events have it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::TimedOut => "timed_out",
+        }
+    }
+}
+
 /// One failed attempt in the history of a [`RetryError`](crate::RetryError).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

@@ -12,6 +12,7 @@ mod codes;
 mod context;
 mod course;
 mod error;
+mod events;
 mod explain;
 mod factor;
 #[cfg(feature = "tokio")]

@@ -70,11 +70,7 @@ pub(crate) fn succeeded() {
 
 /// An attempt has failed.
 pub(crate) fn failed(outcome: AttemptOutcome) {
-    let outcome = match outcome {
-        AttemptOutcome::Failed => "failed",
-        AttemptOutcome::TimedOut => "timed_out",
-    };
-    counter(&key(&ATTEMPTS, outcome)).increment(1);
+    counter(&key(&ATTEMPTS, outcome.as_str())).increment(1);
 }
 
 /// A wait for a retry begins.
@@ -90,19 +86,7 @@ pub(crate) fn retried() {
 
 /// A call gives up.
 pub(crate) fn gave_up(reason: StopReason) {
-    let reason = match reason {
-        StopReason::NotRetryable => "not_retryable",
-        StopReason::AlreadyExhausted => "already_exhausted",
-        StopReason::RetriesUsedUp => "retries_used_up",
-        StopReason::ScheduleEnded => "schedule_ended",
-        StopReason::Timeout => "timeout",
-        StopReason::Deadline => "deadline",
-        StopReason::DeadlineTooNear { .. } => "deadline_too_near",
-        StopReason::RetryAfterTooLong { .. } => "retry_after_too_long",
-        StopReason::BudgetEmpty => "budget_empty",
-        StopReason::CircuitOpen { .. } => "circuit_open",
-    };
-    counter(&key(&FAILED_CALLS, reason)).increment(1);
+    counter(&key(&FAILED_CALLS, reason.as_str())).increment(1);
 }
 
 /// How many circuit breakers of this process are in each state.

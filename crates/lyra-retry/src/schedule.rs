@@ -60,6 +60,23 @@ pub enum StopReason {
 }
 
 impl StopReason {
+    /// The reason as a word, as metrics and events have it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotRetryable => "not_retryable",
+            Self::AlreadyExhausted => "already_exhausted",
+            Self::RetriesUsedUp => "retries_used_up",
+            Self::ScheduleEnded => "schedule_ended",
+            Self::Timeout => "timeout",
+            Self::Deadline => "deadline",
+            Self::DeadlineTooNear { .. } => "deadline_too_near",
+            Self::RetryAfterTooLong { .. } => "retry_after_too_long",
+            Self::BudgetEmpty => "budget_empty",
+            Self::CircuitOpen { .. } => "circuit_open",
+        }
+    }
+
     /// The code of the error that tells it.
     #[must_use]
     pub const fn code(self) -> Code {

@@ -178,7 +178,7 @@ impl Classify for SyncError {
             context = context
                 .with("holder_thread", holder.thread())
                 .with("holder_location", holder.location().to_string());
-            #[cfg(feature = "tracing")]
+            #[cfg(feature = "operation")]
             if let Some(operation) = holder.operation() {
                 context = context.with("holder_operation", operation);
             }

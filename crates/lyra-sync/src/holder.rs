@@ -1,6 +1,6 @@
 //! Who holds a lock: the thread, and the place in the source where it locked.
 
-#[cfg(feature = "tracing")]
+#[cfg(feature = "operation")]
 mod operation;
 
 use std::cell::Cell;
@@ -20,7 +20,7 @@ pub struct Holder {
     thread: Arc<str>,
     location: Location,
     others: usize,
-    #[cfg(feature = "tracing")]
+    #[cfg(feature = "operation")]
     operation: operation::Operation,
 }
 
@@ -48,8 +48,8 @@ impl Holder {
 
     /// The operation in which it locked: the name of the `tracing` span that it
     /// was in, if it was in one that somebody records.
-    #[cfg(feature = "tracing")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
+    #[cfg(feature = "operation")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "operation")))]
     #[must_use]
     pub fn operation(&self) -> Option<&'static str> {
         self.operation.name()
@@ -64,7 +64,7 @@ impl Holder {
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "thread `{}` since {}", self.thread, self.location)?;
-        #[cfg(feature = "tracing")]
+        #[cfg(feature = "operation")]
         if let Some(operation) = self.operation() {
             write!(f, " in `{operation}`")?;
         }
@@ -85,7 +85,7 @@ impl fmt::Display for Holder {
 pub(crate) struct HolderNote {
     thread: AtomicU64,
     place: AtomicUsize,
-    #[cfg(feature = "tracing")]
+    #[cfg(feature = "operation")]
     operation: operation::OperationNote,
 }
 
@@ -94,7 +94,7 @@ impl HolderNote {
         Self {
             thread: AtomicU64::new(0),
             place: AtomicUsize::new(0),
-            #[cfg(feature = "tracing")]
+            #[cfg(feature = "operation")]
             operation: operation::OperationNote::new(),
         }
     }
@@ -102,7 +102,7 @@ impl HolderNote {
     #[inline]
     pub(crate) fn set(&self, location: Location) {
         self.note(this_thread(), location);
-        #[cfg(feature = "tracing")]
+        #[cfg(feature = "operation")]
         self.operation.set();
     }
 
@@ -111,7 +111,7 @@ impl HolderNote {
     pub(crate) fn set_for(&self, thread: u64, location: Location) {
         self.note(thread, location);
         // It says so itself as soon as it runs.
-        #[cfg(feature = "tracing")]
+        #[cfg(feature = "operation")]
         self.operation.clear();
     }
 
@@ -151,7 +151,7 @@ impl HolderNote {
             thread,
             location,
             others: 0,
-            #[cfg(feature = "tracing")]
+            #[cfg(feature = "operation")]
             operation: self.operation.read(),
         })
     }

@@ -6,6 +6,7 @@ mod async_rw_lock;
 mod atomics;
 mod codes;
 mod error;
+mod events;
 mod holder;
 #[cfg(feature = "metrics")]
 mod metrics;

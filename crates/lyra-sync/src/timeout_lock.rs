@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::error::SyncError;
+use crate::events;
 use crate::holder::{Holder, HolderNote};
 use crate::name::Name;
 use crate::order::{HeldMark, OrderMark};
@@ -239,8 +240,9 @@ impl<T: ?Sized> TimeoutLock<T> {
     }
 
     fn timed_out(&self, waited: Duration, location: lyra_errors::Location) -> SyncError {
-        series::timed_out("lock", &self.name);
         let (name, holder) = (self.name.clone(), self.holder());
+        series::timed_out("lock", &name);
+        events::timed_out("lock", &name, waited, holder.as_ref(), location);
         SyncError::Timeout { name, waited, holder, unnamed: 0, location }
     }
 

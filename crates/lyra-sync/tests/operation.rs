@@ -1,5 +1,5 @@
-//! With the feature `tracing`, who holds a lock is told with its operation.
-#![cfg(feature = "tracing")]
+//! With the feature `operation`, who holds a lock is told with its operation.
+#![cfg(feature = "operation")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is how a test fails")]
 
 use std::thread;

@@ -22,6 +22,7 @@ mod shuttle_support;
 mod sources {
     pub(crate) mod codes;
     pub(crate) mod error;
+    pub(crate) mod events;
     pub(crate) mod holder;
     pub(crate) mod name;
     pub(crate) mod places;
@@ -40,7 +41,7 @@ use shuttle::future::{block_on, yield_now};
 use shuttle_support::atomics::{self, switch};
 use shuttle_support::tokio::{runtime, sync, task, time};
 use shuttle_support::{LONG, SHORT, below, explore, let_time_pass, or_leave};
-use sources::{codes, error, holder, name, places, pool, series, wake};
+use sources::{codes, error, events, holder, name, places, pool, series, wake};
 
 type Pool = ResourcePool<Maker>;
 

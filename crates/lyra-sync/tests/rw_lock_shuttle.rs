@@ -22,6 +22,7 @@ mod sources {
     pub(crate) mod async_rw_lock;
     pub(crate) mod codes;
     pub(crate) mod error;
+    pub(crate) mod events;
     pub(crate) mod holder;
     pub(crate) mod name;
     pub(crate) mod order;
@@ -41,7 +42,7 @@ use shuttle_support::atomics::{self, switch};
 use shuttle_support::tokio::{runtime, sync, task, time};
 use shuttle_support::{LONG, SHORT, below, explore, let_time_pass, or_leave};
 use sources::{
-    async_rw_lock, codes, error, holder, name, order, places, series, timeout_lock, wake,
+    async_rw_lock, codes, error, events, holder, name, order, places, series, timeout_lock, wake,
 };
 
 /// Two numbers that are equal unless somebody writes.

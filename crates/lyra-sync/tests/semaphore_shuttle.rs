@@ -20,11 +20,13 @@ mod shuttle_support;
 mod sources {
     pub(crate) mod codes;
     pub(crate) mod error;
+    pub(crate) mod events;
     pub(crate) mod holder;
     pub(crate) mod name;
     pub(crate) mod places;
     pub(crate) mod semaphore;
     pub(crate) mod series;
+    pub(crate) mod wake;
 }
 
 /// What the semaphore takes from it.
@@ -41,7 +43,7 @@ use shuttle::future::block_on;
 use shuttle_support::atomics::{self, switch};
 use shuttle_support::tokio::{runtime, sync, task, time};
 use shuttle_support::{LONG, SHORT, below, explore, let_time_pass, or_leave};
-use sources::{codes, error, holder, name, places, semaphore, series};
+use sources::{codes, error, events, holder, name, places, semaphore, series, wake};
 
 use error::SyncError;
 

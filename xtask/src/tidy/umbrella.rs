@@ -11,7 +11,7 @@ const LINES: usize = 100;
 /// Features that stand for no crate.
 const COLLECTIVE: [&str; 3] = ["default", "full", "metrics"];
 /// Left out of `full`: the package behind it is no longer maintained.
-const NOT_IN_FULL: [&str; 3] = ["retry-backoff", "sync-lock-order", "sync-tracing"];
+const NOT_IN_FULL: [&str; 3] = ["retry-backoff", "sync-lock-order", "sync-operation"];
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let Some(umbrella) = tree.packages().iter().find(|package| package.dir == FOLDER) else {

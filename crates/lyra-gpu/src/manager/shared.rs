@@ -16,6 +16,7 @@ use super::contain::{contained, let_go};
 use super::sample::Asked;
 use crate::bytes::LARGEST;
 use crate::event::Event;
+use crate::events;
 use crate::load::Unloader;
 #[cfg(feature = "metrics")]
 use crate::metrics::{Series, counted, told};
@@ -171,8 +172,9 @@ impl Shared {
     fn tell(&self, mut events: VecDeque<Event>) {
         while !events.is_empty() {
             for event in events {
-                // A recorder and a waker are the code of others.
+                // A recorder, a subscriber and a waker are the code of others.
                 let _ = contained(|| told(&event.kind));
+                let _ = contained(|| events::told(&event.kind));
                 self.callbacks.tell(&event);
                 // An error means that nobody listens.
                 let _ = contained(|| self.events.send(event));

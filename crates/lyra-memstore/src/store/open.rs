@@ -5,7 +5,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use snafu::{ResultExt, ensure};
 
@@ -14,6 +14,7 @@ use super::{Inner, MemoryStore, Writer, gate, lock, schema};
 use crate::error::{
     CorruptSnafu, InvalidSnafu, IoSnafu, MemoryError, NoStoreSnafu, NotAStoreSnafu,
 };
+use crate::events;
 use crate::prepare::Embedders;
 use crate::{Embedder, Limits};
 
@@ -64,6 +65,7 @@ impl MemoryStoreBuilder {
     /// [`Corrupt`](MemoryError::Corrupt), [`Invalid`](MemoryError::Invalid)
     /// when the limits make no sense, and whatever the system reports.
     pub fn open(mut self) -> Result<MemoryStore, MemoryError> {
+        let begun = Instant::now();
         self.check_limits()?;
         create_directory(&self.directory)?;
         let database = self.resolve()?;
@@ -72,7 +74,9 @@ impl MemoryStoreBuilder {
         let connection = schema::open_writer(&database)?;
         sync_directory(&self.directory)?;
         let writer = Writer { gate: gate::Gate::new(connection), lock };
-        Ok(self.into_store(database, Some(writer)))
+        let store = self.into_store(database, Some(writer));
+        events::opened(store.directory(), false, begun.elapsed());
+        Ok(store)
     }
 
     /// Opens a store that exists for reading and writing.
@@ -95,12 +99,14 @@ impl MemoryStoreBuilder {
     /// [`NewerFormat`](MemoryError::NewerFormat),
     /// [`Corrupt`](MemoryError::Corrupt), and whatever the system reports.
     pub fn open_read_only(mut self) -> Result<MemoryStore, MemoryError> {
+        let begun = Instant::now();
         self.check_limits()?;
         self.check_there()?;
         let database = self.resolve()?;
         let reader = schema::open_reader(&database)?;
         let store = self.into_store(database, None);
         store.0.idle_readers.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
+        events::opened(store.directory(), true, begun.elapsed());
         Ok(store)
     }
 

@@ -13,12 +13,14 @@ const MAX_WINDOW: u32 = 10_000;
 ///
 /// | setting | default |
 /// |---|---|
+/// | `name` | none |
 /// | `open_for` | 30 s |
 /// | `trials` | 1 |
 /// | `minimum` | half of the window |
 #[derive(Clone)]
 #[must_use = "a builder does nothing until `build`"]
 pub struct CircuitBreakerBuilder {
+    name: Option<Arc<str>>,
     trip: Trip,
     open_for: Duration,
     trials: u32,
@@ -27,7 +29,13 @@ pub struct CircuitBreakerBuilder {
 
 impl CircuitBreakerBuilder {
     pub(super) fn new(trip: Trip) -> Self {
-        Self { trip, open_for: Duration::from_secs(30), trials: 1, clock: None }
+        Self { name: None, trip, open_for: Duration::from_secs(30), trials: 1, clock: None }
+    }
+
+    /// What it is called in the events that tell of it.
+    pub fn named(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.name = Some(name.into());
+        self
     }
 
     /// How long it refuses calls before it tries again.
@@ -67,7 +75,7 @@ impl CircuitBreakerBuilder {
     /// the window.
     #[track_caller]
     pub fn build(self) -> Result<CircuitBreaker, PolicyError> {
-        let Self { trip, open_for, trials, clock } = self;
+        let Self { name, trip, open_for, trials, clock } = self;
         match trip {
             Trip::Consecutive { failures } => {
                 require(failures > 0, "failures", "it is at least 1", failures)?;
@@ -85,13 +93,14 @@ impl CircuitBreakerBuilder {
         let machine = Mutex::new(Machine::new(trip, open_for, trials));
         #[cfg(feature = "metrics")]
         crate::metrics::breaker_moved(None, Some(super::CircuitState::Closed));
-        Ok(CircuitBreaker(Arc::new(Shared { clock, machine })))
+        Ok(CircuitBreaker(Arc::new(Shared { name, clock, machine })))
     }
 }
 
 impl fmt::Debug for CircuitBreakerBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CircuitBreakerBuilder")
+            .field("name", &self.name)
             .field("trip", &self.trip)
             .field("open_for", &self.open_for)
             .field("trials", &self.trials)

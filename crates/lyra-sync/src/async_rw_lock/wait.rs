@@ -14,6 +14,7 @@ use super::access::Access;
 use super::gate::Gate;
 use crate::atomics::{Instant, thread};
 use crate::error::SyncError;
+use crate::events;
 use crate::holder::this_thread;
 use crate::order::Within;
 use crate::series;
@@ -101,6 +102,7 @@ impl Gate {
     fn timed_out(&self, waited: Duration, location: Location) -> SyncError {
         series::timed_out("rw_lock", &self.name);
         let (holder, unnamed) = self.holders();
+        events::timed_out("rw_lock", &self.name, waited, holder.as_ref(), location);
         SyncError::Timeout { name: self.name.clone(), waited, holder, unnamed, location }
     }
 }

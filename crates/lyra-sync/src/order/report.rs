@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use lyra_errors::Location;
 
 use super::Within;
+use crate::events;
 use crate::holder::thread_name;
 use crate::name::Name;
 use crate::series;
@@ -69,8 +70,9 @@ pub(super) fn keep(report: &LockOrderReport) {
     }
 }
 
-/// Tells the handler, under no lock of this crate.
+/// Tells the log and the handler, under no lock of this crate.
 pub(super) fn tell(report: &LockOrderReport) {
+    events::lock_order(report);
     if let Some(handler) = HANDLER.get() {
         handler(report);
     }

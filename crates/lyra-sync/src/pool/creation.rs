@@ -15,6 +15,7 @@ use super::item::Body;
 use super::manager::{BlockingManager, Manager};
 use super::shared::Shared;
 use super::state::Making;
+use crate::events;
 use crate::series;
 
 /// Why a resource was not made.
@@ -119,8 +120,14 @@ impl<M: Manager> Creation<M> {
         };
         drop(wakes);
         match failed {
-            None => series::created(&shared.name),
-            Some(reason) => series::create_failed(&shared.name, reason),
+            None => {
+                series::created(&shared.name);
+                events::created(&shared.name);
+            }
+            Some(reason) => {
+                series::create_failed(&shared.name, reason);
+                events::create_failed(&shared.name, reason);
+            }
         }
         if let Some(Ok(item)) = unwanted {
             shared.settle((None, Some(item)));
@@ -151,6 +158,7 @@ impl<M: Manager> Drop for Creation<M> {
             let wakes = self.shared.lock().abandoned(making, Instant::now());
             drop(wakes);
             series::create_failed(&self.shared.name, "abandoned");
+            events::create_failed(&self.shared.name, "abandoned");
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::item::{Body, Item};
 use super::manager::Manager;
 use super::shared::Shared;
+use crate::events;
 use crate::series;
 
 /// A resource of a [`ResourcePool`](crate::ResourcePool), for as long as this
@@ -82,6 +83,7 @@ impl<'a, M: Manager> PoolGuard<'a, M> {
         };
         drop(wakes);
         series::removed(&shared.name, "detached");
+        events::removed(&shared.name, "detached");
         resource
     }
 

@@ -12,6 +12,7 @@ use super::mark::Phase;
 use super::shared::{PoolState, Shared};
 use super::status::{HeldResource, PoolCounts, PoolStatus};
 use crate::atomics::MutexGuard;
+use crate::events;
 use crate::holder::Holder;
 use crate::series;
 
@@ -65,6 +66,7 @@ impl<M: Manager> Shared<M> {
     pub(crate) fn timed_out(&self, waited: Duration, location: Location) -> PoolError<M::Error> {
         let (usage, holder) = self.usage();
         series::timed_out("pool", &self.name);
+        events::timed_out("pool", &self.name, waited, holder.as_ref(), location);
         PoolError::Timeout { name: self.name.clone(), waited, usage, holder, location }
     }
 

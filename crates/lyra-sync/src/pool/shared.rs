@@ -18,6 +18,7 @@ use super::settings::Settings;
 use super::slot::Note;
 use super::state::State;
 use crate::atomics::{AtomicUsize, Mutex, MutexGuard};
+use crate::events;
 use crate::name::Name;
 use crate::series;
 use crate::wake::{Wake, bury};
@@ -201,6 +202,7 @@ impl<M: Manager> Shared<M> {
         };
         drop(wakes);
         series::removed(&self.name, ending.reason());
+        events::removed(&self.name, ending.reason());
     }
 
     /// What a hook says; one that panics wants it destroyed.
@@ -220,7 +222,9 @@ impl<M: Manager> Shared<M> {
         let text = panic.downcast_ref::<&str>().map(ToString::to_string);
         let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
         bury(panic);
-        text.unwrap_or_else(|| "something that is not text".to_owned())
+        let text = text.unwrap_or_else(|| "something that is not text".to_owned());
+        events::panicked(&self.name, &text);
+        text
     }
 
     /// Gives out nothing from now on, and destroys what is idle.

@@ -8,6 +8,7 @@ use tokio::time::{self, Instant};
 use super::creation::Creation;
 use super::manager::Manager;
 use super::shared::{Ending, Shared};
+use crate::events;
 use crate::series;
 
 impl<M: Manager> Shared<M> {
@@ -43,6 +44,7 @@ impl<M: Manager> Shared<M> {
     fn report_long_held(&self) {
         for held in self.long_held(true) {
             series::long_held(&self.name);
+            events::long_held(&self.name, held.held_for, held.holder.as_ref());
             if let Some(hook) = &self.hooks.on_long_held {
                 let _ = self.guarded(|| hook(&held));
             }

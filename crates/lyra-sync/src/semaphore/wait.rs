@@ -18,6 +18,7 @@ use crate::async_rw_lock::LONGEST_WAIT;
 use crate::atomics::Instant;
 use crate::atomics::thread::{self, Thread};
 use crate::error::SyncError;
+use crate::events;
 use crate::series;
 
 impl Shared {
@@ -117,6 +118,7 @@ impl Shared {
     fn timed_out(&self, waited: Duration, location: Location) -> SyncError {
         series::timed_out("semaphore", &self.name);
         let (holder, unnamed) = self.holders();
+        events::timed_out("semaphore", &self.name, waited, holder.as_ref(), location);
         SyncError::Timeout { name: self.name.clone(), waited, holder, unnamed, location }
     }
 }
