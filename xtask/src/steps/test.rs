@@ -6,6 +6,7 @@ use crate::failure::Failure;
 use crate::report::{Report, Skipped, Tally};
 use crate::run::{Call, Ended};
 use crate::running::Running;
+use crate::tools;
 use crate::workspace::Workspace;
 
 pub(crate) fn run(workspace: &Workspace, report: &mut Report) -> Result<(), Failure> {
@@ -29,7 +30,12 @@ fn test_package(
     // takes depends on what was built before.
     Call::cargo(&["test", "-p", package, "--all-features", "--no-run"])
         .must(&workspace.root, "mend what the compiler names above")?;
-    let call = Call::cargo(&["test", "-p", package, "--all-features", "--no-fail-fast"]);
+    let mut call = Call::cargo(&["test", "-p", package, "--all-features", "--no-fail-fast"]);
+    if package == "lyra-log"
+        && let Some(bunyan) = tools::bunyan(workspace)
+    {
+        call = call.env("LYRA_BUNYAN", &bunyan.display().to_string());
+    }
     let mut tally = Tally::default();
     let mut skipped = Vec::new();
     let mut running = Running::default();
