@@ -9,6 +9,7 @@ use std::time::Duration;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::commands::log::interrupted;
 use crate::exit::Exit;
 
 /// Ends the process on SIGINT and SIGTERM.
@@ -98,6 +99,7 @@ impl State {
         if let Some(path) = path {
             self.remove(&path);
         }
+        interrupted(Exit::Interrupted.into());
         std::process::exit(Exit::Interrupted.into());
     }
 

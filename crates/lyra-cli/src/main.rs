@@ -44,10 +44,11 @@ fn run(arguments: Arguments, interrupt: Interrupt) -> Exit {
     let format = global.format.unwrap_or(loaded.config.cli.format);
     let output = Output::new(format, &global);
     let context = Context { loaded, output, interrupt };
-    let done = log::Own::begin(&context.config().log, command.name()).and_then(|own| match own {
-        Some(own) => own.tell(|| done(command, &context)),
-        None => done(command, &context),
-    });
+    let done =
+        log::Own::begin(&context.config().log, command.name(), output).and_then(|own| match own {
+            Some(own) => own.tell(|| done(command, &context)),
+            None => done(command, &context),
+        });
     context.interrupt.give_way();
     done.unwrap_or_else(|error| failed(output, &error))
 }

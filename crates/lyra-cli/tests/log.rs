@@ -171,3 +171,29 @@ fn the_command_writes_a_log_of_its_own_where_it_is_told_to() {
     );
     assert!(told[3]["error"]["code"].is_string(), "{}", told[3]);
 }
+
+#[test]
+fn the_commands_own_log_stands_in_nobodys_way() {
+    let place = Place::new();
+    log(&place);
+    place.write("lyra.toml", "[log]\nown = true\n");
+    place.done("doctor");
+    assert_eq!(place.json("log query")["name"], "agent", "the agent's is meant");
+    assert_eq!(place.json("log query --name lyra")["name"], "lyra");
+
+    // What follows ends by a signal, which is told as well.
+    let mut tail = place.command("log tail -f").stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(tail.stdout.take().unwrap()).lines();
+    lines.next().unwrap().unwrap();
+    kill_process(Pid::from_child(&tail), Signal::INT).unwrap();
+    assert_eq!(tail.wait().unwrap().code(), Some(130));
+    let own = place.json("log query --name lyra --field msg=interrupted");
+    assert_eq!(own["records"][0]["exit"], 130, "{own}");
+
+    // Where it can't be written, the command does its work all the same.
+    place.write("file", "");
+    place.write("lyra.toml", "[log]\nown = true\ndir = \"file\"\n");
+    let ran = place.run("doctor");
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains("own log is not written"), "{}", ran.stderr);
+}

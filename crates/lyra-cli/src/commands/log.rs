@@ -13,7 +13,7 @@ use super::Context;
 use crate::args::log::{LogArgs, LogVerb, PlaceArgs};
 use crate::error::UsageSnafu;
 use crate::exit::Exit;
-pub(crate) use own::Own;
+pub(crate) use own::{Own, interrupted};
 
 pub(crate) fn run(args: LogArgs, context: &Context) -> Result<Exit> {
     match args.verb {
@@ -38,7 +38,11 @@ fn open(place: &PlaceArgs, of_errors: bool, context: &Context) -> Result<Log> {
 
 fn only_name(dir: &PathBuf) -> Result<String> {
     let all = Log::all_in(dir)?;
-    let names: Vec<&str> = all.iter().map(Log::name).collect();
+    let mut names: Vec<&str> = all.iter().map(Log::name).collect();
+    if names.iter().any(|name| !own::is_own(name)) {
+        // Whoever asks about a log means that of the agent.
+        names.retain(|name| !own::is_own(name));
+    }
     match names[..] {
         [name] => Ok(name.to_owned()),
         // It says what it looked for, and where.
