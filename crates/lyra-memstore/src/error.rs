@@ -184,6 +184,22 @@ pub enum MemoryError {
         location: Location,
     },
 
+    /// An older version wrote the store, and it is opened for reading only.
+    #[snafu(display(
+        "{} has format {found}, and is read in format {supported}", path.display()
+    ))]
+    #[non_exhaustive]
+    OlderFormat {
+        /// The store.
+        path: PathBuf,
+        /// Its format version.
+        found: i64,
+        /// The format version that is read here.
+        supported: i64,
+        #[snafu(implicit)]
+        location: Location,
+    },
+
     /// The store is damaged.
     #[non_exhaustive]
     #[snafu(display("{} is damaged: {detail}", path.display()))]
@@ -408,6 +424,7 @@ impl Classify for MemoryError {
             Self::NotAStore { .. } => codes::NOT_A_STORE,
             Self::NoStore { .. } => codes::NO_STORE,
             Self::NewerFormat { .. } => codes::NEWER_FORMAT,
+            Self::OlderFormat { .. } => codes::OLDER_FORMAT,
             Self::Corrupt { .. } => codes::CORRUPT,
             Self::Locked { .. } => codes::LOCKED,
             Self::Busy { .. } => codes::BUSY,
@@ -461,7 +478,8 @@ impl Classify for MemoryError {
             }
             Self::Embedding { collection, .. } => context.with("collection", collection),
             Self::EmbedderAnswer { fingerprint, .. } => context.with("embedder", fingerprint),
-            Self::NewerFormat { path, found, supported, .. } => {
+            Self::NewerFormat { path, found, supported, .. }
+            | Self::OlderFormat { path, found, supported, .. } => {
                 context.with("path", path).with("found", *found).with("supported", *supported)
             }
             Self::Locked { path, owner, .. } => {
@@ -502,6 +520,7 @@ impl Classify for MemoryError {
             | Self::NotAStore { location, .. }
             | Self::NoStore { location, .. }
             | Self::NewerFormat { location, .. }
+            | Self::OlderFormat { location, .. }
             | Self::Corrupt { location, .. }
             | Self::Locked { location, .. }
             | Self::Busy { location, .. }

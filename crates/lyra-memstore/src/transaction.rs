@@ -125,9 +125,13 @@ impl<'a> Transaction<'a> {
     ) -> Result<(), MemoryError> {
         let ids: Vec<String> = ids.into_iter().map(|id| id.as_ref().to_owned()).collect();
         self.step(|this| {
-            let (number, _) = this.collection(collection)?;
+            let (number, space) = this.collection(collection)?;
             let numbers = this.numbers_of(collection, number, &ids)?;
-            let delete = || numbers.iter().try_for_each(|&entry| rows::delete(&this.turn, entry));
+            let delete = || {
+                numbers.iter().try_for_each(|&entry| {
+                    rows::delete(&this.turn, number, space.dimension(), entry)
+                })
+            };
             delete().map_err(|source| this.store.failed("delete from", source))
         })
     }
@@ -298,7 +302,7 @@ impl<'a> Transaction<'a> {
         let write = || -> rusqlite::Result<()> {
             for prepared in batch {
                 match rows::number_of(&self.turn, number, &prepared.id)? {
-                    Some(entry) => rows::replace(&self.turn, entry, prepared)?,
+                    Some(entry) => rows::replace(&self.turn, number, entry, prepared)?,
                     None => rows::insert(&self.turn, number, std::slice::from_ref(prepared))?,
                 }
             }
@@ -350,10 +354,9 @@ impl<'a> Transaction<'a> {
         let (embedders, limits) = (self.store.embedders(), self.store.limits());
         let prepared = prepare(embedders, limits, collection, space, patched, faults)?;
         let write = || {
-            numbers
-                .iter()
-                .zip(&prepared)
-                .try_for_each(|(&entry, prepared)| rows::replace(&self.turn, entry, prepared))
+            numbers.iter().zip(&prepared).try_for_each(|(&entry, prepared)| {
+                rows::replace(&self.turn, number, entry, prepared)
+            })
         };
         write().map_err(|source| self.store.failed("update", source))
     }
