@@ -279,7 +279,7 @@ impl Collection {
 
     /// Vectors for the contents that patches bring to entries whose vectors an
     /// embedder makes, so that no embedder runs while others wait to write.
-    fn vectors_for(
+    pub(crate) fn vectors_for(
         &self,
         patches: &[EntryPatch],
     ) -> Result<HashMap<String, Vec<f32>>, MemoryError> {

@@ -377,6 +377,44 @@ impl MemoryError {
     }
 }
 
+#[cfg(feature = "tokio")]
+impl MemoryError {
+    /// The same once more, for another whose change was in the same commit.
+    pub(crate) fn again(&self) -> Self {
+        let location = std::panic::Location::caller();
+        match self {
+            Self::DiskFull { path, source, .. } => {
+                let source = Box::new(again(&**source));
+                Self::DiskFull { path: path.clone(), source, location }
+            }
+            Self::Storage { path, operation, source, .. } => {
+                let source = Box::new(again(&**source));
+                Self::Storage { path: path.clone(), operation, source, location }
+            }
+            Self::Corrupt { path, detail, .. } => {
+                Self::Corrupt { path: path.clone(), detail: detail.clone(), location }
+            }
+            Self::ReadOnly { path, .. } => Self::ReadOnly { path: path.clone(), location },
+            Self::Locked { path, .. } => Self::Locked { path: path.clone(), owner: None, location },
+            other => Self::TransactionAborted { first: other.code(), location },
+        }
+    }
+}
+
+/// An error of SQLite's is a number and a text.
+#[cfg(feature = "tokio")]
+fn again(error: &(dyn std::error::Error + Send + Sync + 'static)) -> rusqlite::Error {
+    match error.downcast_ref() {
+        Some(rusqlite::Error::SqliteFailure(failure, text)) => {
+            rusqlite::Error::SqliteFailure(*failure, text.clone())
+        }
+        _ => {
+            let failure = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ERROR);
+            rusqlite::Error::SqliteFailure(failure, Some(error.to_string()))
+        }
+    }
+}
+
 /// A few ids, and how many more there are.
 fn named(ids: &[String]) -> String {
     const SHOWN: usize = 5;

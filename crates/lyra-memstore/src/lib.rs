@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "tokio")]
+mod asynchronous;
 mod check;
 mod codes;
 mod collection;
@@ -27,6 +29,8 @@ mod transaction;
 mod validate;
 mod vector;
 
+#[cfg(feature = "tokio")]
+pub use asynchronous::{AsyncCollection, AsyncMemoryStore};
 pub use check::{CheckReport, StoreStats};
 pub use codes::CODES;
 pub use collection::Collection;

@@ -182,6 +182,36 @@ impl<'a> Transaction<'a> {
         done
     }
 
+    /// Does a part that is undone alone when it fails, and aborts nothing then.
+    ///
+    /// The outer error is that of a part that says it succeeded and has
+    /// overlooked that a step of its failed.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn part<T, E>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<Result<T, E>, MemoryError> {
+        self.check_alive()?;
+        let run = |sql| {
+            self.turn.execute_batch(sql).map_err(|source| self.store.failed("write to", source))
+        };
+        run("SAVEPOINT part")?;
+        let done = work(self);
+        let aborted = self.aborted_by.take();
+        let stays = done.is_ok() && aborted.is_none();
+        let end = if stays { "RELEASE part" } else { "ROLLBACK TO part; RELEASE part" };
+        if let Err(source) = self.turn.execute_batch(end) {
+            // Where the disk fails SQLite may have rolled back all of it.
+            let error = self.store.failed("write to", source);
+            self.aborted_by = Some(error.code());
+            return Err(error);
+        }
+        match aborted {
+            Some(first) if done.is_ok() => TransactionAbortedSnafu { first }.fail(),
+            _ => Ok(done),
+        }
+    }
+
     /// Undoes all changes, as a drop does.
     pub fn roll_back(self) {}
 
