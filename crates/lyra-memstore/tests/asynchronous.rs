@@ -81,9 +81,7 @@ async fn of_changes_that_are_committed_together_each_is_whole_and_alone() {
                 tx.add("facts", fact(format!("{i}-first")))?;
                 match i % 4 {
                     0 => {
-                        return Err(MemoryError::from(
-                            tx.delete("facts", ["nothing"]).unwrap_err(),
-                        ));
+                        return Err(tx.delete("facts", ["nothing"]).unwrap_err());
                     }
                     1 => drop(tx.delete("facts", ["overlooked"])),
                     _ => {}
