@@ -32,6 +32,11 @@ pub(crate) const CALLS: Code = Code::new(
 pub(crate) const INVALID_INPUT: Code =
     Code::new("cli.invalid_input", "each fault names its file, line and field: correct those");
 
+/// As `lyra-log` has it, for a directory without any log; so that a script meets
+/// one code.
+pub(crate) const NO_LOG: Code =
+    Code::new("log.not_found", "look at the directory and at the name before `.log`");
+
 /// Every code that the command raises by itself.
 #[cfg(test)]
 pub(crate) const CODES: &[Code] = &[
@@ -82,6 +87,13 @@ pub(crate) enum CliError {
     #[snafu(display("there is no {}", path.display()))]
     NoSuchPath {
         path: PathBuf,
+        #[snafu(implicit)]
+        location: Location,
+    },
+
+    #[snafu(display("there is no log in {}", dir.display()))]
+    NoLog {
+        dir: PathBuf,
         #[snafu(implicit)]
         location: Location,
     },
@@ -168,6 +180,7 @@ impl Classify for CliError {
             Self::Config { .. } => CONFIG,
             Self::UnknownKey { .. } => UNKNOWN_KEY,
             Self::NoSuchPath { .. } => NO_SUCH_PATH,
+            Self::NoLog { .. } => NO_LOG,
             Self::UnusablePath { .. } => UNUSABLE_PATH,
             Self::NotAVector { .. } | Self::InvalidEntry { .. } => INVALID_INPUT,
             Self::NoSuchEntry { .. } => NO_SUCH_ENTRY,
@@ -182,6 +195,7 @@ impl Classify for CliError {
     fn context(&self) -> Context {
         match self {
             Self::NoSuchPath { path, .. }
+            | Self::NoLog { dir: path, .. }
             | Self::UnusablePath { path, .. }
             | Self::NotAVector { path, .. }
             | Self::FileExists { path, .. }
@@ -205,6 +219,7 @@ impl Classify for CliError {
             | Self::Config { location, .. }
             | Self::UnknownKey { location, .. }
             | Self::NoSuchPath { location, .. }
+            | Self::NoLog { location, .. }
             | Self::UnusablePath { location, .. }
             | Self::NotAVector { location, .. }
             | Self::InvalidEntry { location, .. }

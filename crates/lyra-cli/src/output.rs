@@ -61,10 +61,9 @@ impl Output {
     ) -> Result<()> {
         let text = match self.format {
             Format::Human => harmless(&human(document)).into_owned(),
-            Format::Json if io::stdout().is_terminal() => {
-                json(serde_json::to_string_pretty(document))?
+            Format::Json => {
+                return self.stream(document).map(|_| ());
             }
-            Format::Json => json(serde_json::to_string(document))?,
         };
         match text.trim_end() {
             "" => Ok(()),
@@ -72,11 +71,27 @@ impl Output {
         }
     }
 
+    /// The document for machines, written while it is made; nothing where the
+    /// reader went away.
+    pub(crate) fn stream<T: Serialize>(self, document: &T) -> Result<Option<()>> {
+        let is_watched = io::stdout().is_terminal();
+        self.payload(|stdout| {
+            let escaped = Escaped(&mut *stdout);
+            json(match is_watched {
+                true => serde_json::to_writer_pretty(escaped, document),
+                false => serde_json::to_writer(escaped, document),
+            })?;
+            told_all(writeln!(stdout))
+        })
+    }
+
     /// One document of several, on a line of its own; nothing where the reader
     /// went away.
     pub(crate) fn line<T: Serialize>(self, document: &T) -> Result<Option<()>> {
-        let text = json(serde_json::to_string(document))?;
-        self.payload(|stdout| told_all(writeln!(stdout, "{text}")))
+        self.payload(|stdout| {
+            json(serde_json::to_writer(Escaped(&mut *stdout), document))?;
+            told_all(writeln!(stdout))
+        })
     }
 
     /// One line of several for people; nothing where the reader went away.
@@ -165,8 +180,9 @@ impl Output {
         let headline = format!("error: {error} [{}]", error.code());
         if self.format == Format::Json {
             told(&headline);
+            let document = error.to_json();
             // Nobody is left to tell if this fails, too.
-            let _ = self.payload(|stdout| told_all(writeln!(stdout, "{}", error.to_json())));
+            let _ = self.payload(|stdout| told_all(writeln!(Escaped(&mut *stdout), "{document}")));
             return;
         }
         let mut text = headline;
@@ -213,8 +229,8 @@ impl Stdout<'_> {
     }
 }
 
-fn json(text: serde_json::Result<String>) -> Result<String> {
-    told_all(text.map_err(io::Error::from))
+fn json(written: serde_json::Result<()>) -> Result<()> {
+    told_all(written.map_err(io::Error::from))
 }
 
 /// A failure to write to stdout as an error of the command.
@@ -234,11 +250,7 @@ fn told(text: &dyn fmt::Display) {
 /// name of a file may hold: a terminal would obey them. Nor what breaks lines
 /// or changes the order of reading.
 fn harmless(text: &str) -> Cow<'_, str> {
-    let obeyed = |c: char| match c {
-        '\n' | '\t' => false,
-        '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
-        _ => c.is_control(),
-    };
+    let obeyed = |c: char| !matches!(c, '\n' | '\t') && is_obeyed(c);
     if !text.contains(obeyed) {
         return Cow::Borrowed(text);
     }
@@ -247,6 +259,41 @@ fn harmless(text: &str) -> Cow<'_, str> {
         if obeyed(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
     }
     Cow::Owned(shown)
+}
+
+fn is_obeyed(c: char) -> bool {
+    match c {
+        '\u{61c}' | '\u{200e}' | '\u{200f}' => true,
+        '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
+        _ => c.is_control(),
+    }
+}
+
+/// JSON whose texts are escaped beyond what JSON asks for: a terminal obeys more
+/// than the control characters of ASCII, and what an entry had escaped is
+/// not let loose by passing through here. What pretty printing puts between the
+/// texts stays.
+struct Escaped<W>(W);
+
+impl<W: Write> Write for Escaped<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // The serializer cuts at what it escapes itself, never in a character.
+        let text = std::str::from_utf8(bytes).map_err(io::Error::other)?;
+        let obeyed = |c: char| c != '\n' && is_obeyed(c);
+        let mut rest = text;
+        while let Some((at, c)) = rest.char_indices().find(|(_, c)| obeyed(*c)) {
+            self.0.write_all(&rest.as_bytes()[..at])?;
+            // All of them have four digits at most.
+            write!(self.0, "\\u{:04x}", u32::from(c))?;
+            rest = &rest[at + c.len_utf8()..];
+        }
+        self.0.write_all(rest.as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 #[cfg(test)]
@@ -258,5 +305,17 @@ mod tests {
         assert_eq!(harmless("a\tb\nü"), "a\tb\nü");
         assert_eq!(harmless("\x1b[2Jgone\r\u{9b}1m"), "\\u{1b}[2Jgone\\r\\u{9b}1m");
         assert_eq!(harmless("a\u{202e}b\u{2028}"), "a\\u{202e}b\\u{2028}");
+        assert_eq!(harmless("\u{61c}"), "\\u{61c}");
+    }
+
+    #[test]
+    fn a_terminal_obeys_nothing_in_json() {
+        let text = "ü\n\u{9b}\u{7f}\u{61c}\u{200e}x\u{202e}\u{2066}\u{2028}\u{1b}";
+        let mut written = Vec::new();
+        serde_json::to_writer_pretty(Escaped(&mut written), &[text]).unwrap_or_default();
+        let written = String::from_utf8(written).unwrap_or_default();
+        let expected = r#""ü\n\u009b\u007f\u061c\u200ex\u202e\u2066\u2028\u001b""#;
+        assert_eq!(written, format!("[\n  {expected}\n]"));
+        assert_eq!(serde_json::from_str(&written).ok(), Some([text.to_owned()]));
     }
 }

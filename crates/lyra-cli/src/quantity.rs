@@ -62,7 +62,9 @@ impl FromStr for Moment {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if let Ok(time) = text.trim().parse::<jiff::Timestamp>() {
+        // A day begins at midnight in UTC, as all times of ours are.
+        let midnight = || format!("{}T00:00:00Z", text.trim()).parse::<jiff::Timestamp>();
+        if let Ok(time) = text.trim().parse::<jiff::Timestamp>().or_else(|_| midnight()) {
             let since = time.duration_since(jiff::Timestamp::UNIX_EPOCH).unsigned_abs();
             let moment = match time.as_nanosecond() < 0 {
                 true => SystemTime::UNIX_EPOCH.checked_sub(since),
@@ -74,7 +76,7 @@ impl FromStr for Moment {
         let ago = ago.and_then(|ago| SystemTime::now().checked_sub(Duration::from_millis(ago)));
         ago.map(Self).ok_or_else(|| {
             format!(
-                "`{text}` is no time: it takes one such as 2026-11-23T02:30:00Z, or 2h ago as 2h"
+                "`{text}` is no time: it takes one such as 2026-11-23T02:30:00Z, 2026-11-23, or 2h ago as 2h"
             )
         })
     }
@@ -211,7 +213,9 @@ mod tests {
         let ago: Moment = "2h".parse().unwrap_or_else(|e| panic!("{e}"));
         let ago = ago.time().elapsed().map(|ago| ago.as_secs());
         assert!(ago.is_ok_and(|ago| (7_200..7_260).contains(&ago)));
-        assert!(["", "2", "yesterday", "2026-11-23"].iter().all(|t| t.parse::<Moment>().is_err()));
+        let day: Moment = "2026-11-23".parse().unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(date.time().duration_since(day.time()).map(|d| d.as_secs()).ok(), Some(9_000));
+        assert!(["", "2", "yesterday", "2026-11"].iter().all(|t| t.parse::<Moment>().is_err()));
     }
 
     #[test]

@@ -197,3 +197,86 @@ fn the_commands_own_log_stands_in_nobodys_way() {
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert!(ran.stderr.contains("own log is not written"), "{}", ran.stderr);
 }
+
+#[test]
+fn what_is_no_record_is_told_beside_the_answer() {
+    let place = Place::new();
+    log(&place);
+    let text = ["\u{feff}{}\n", "12:00 INFO a human line\n", "\x01\x02\n", &record(6, "INFO", "")];
+    place.write("logs/agent.log", text.concat());
+    let said = "3 lines are no records; `lyra log verify` names them";
+    for ask in ["log query", "log tail", "log query --last 9", "log query --format json"] {
+        let ran = place.done(ask);
+        assert!(ran.stderr.contains(said), "{ask}: {}", ran.stderr);
+        assert!(ran.stdout.contains("did 6"), "{ask}: {}", ran.stdout);
+    }
+    // A link is not followed: named where another file is there, else an error.
+    fs::rename(place.join("logs/agent.log"), place.join("elsewhere")).unwrap();
+    std::os::unix::fs::symlink(place.join("elsewhere"), place.join("logs/agent.log")).unwrap();
+    let ran = place.done("log tail");
+    assert!(ran.stderr.contains("logs/agent.log can't be read: it is a symbolic link"));
+    fs::remove_file(place.join("logs/agent.log.1")).unwrap();
+    for ask in ["log query", "log tail", "log tail -f"] {
+        assert_eq!(place.fails(ask, 1)["code"], "log.io", "{ask}");
+    }
+    assert_eq!(place.run("log verify").code, 4);
+}
+
+#[test]
+fn json_lets_loose_nothing_that_the_log_had_escaped() {
+    let place = Place::new();
+    let text = r#"\u009b\u202e\u007f\u061c\u2066"#;
+    place.write("logs/agent.log", format!("{{\"seq\":1,\"run\":\"r\",\"msg\":\"{text}\"}}\n"));
+    for ask in ["log query --format json", "log tail --format json"] {
+        let ran = place.done(ask);
+        assert!(ran.stdout.contains(text), "{ask}: {:?}", ran.stdout);
+    }
+}
+
+#[test]
+fn the_log_is_found_where_only_an_old_file_is_left() {
+    let place = Place::new();
+    log(&place);
+    fs::remove_file(place.join("logs/agent.log")).unwrap();
+    fs::create_dir(place.join("logs/x.log")).unwrap();
+    assert_eq!(numbers(&place.json("log query")), [1, 2]);
+    place.write("empty/notes", "");
+    let error = place.fails("log query --dir empty", 3);
+    assert_eq!(
+        (&error["code"], &error["message"]),
+        (&json!("log.not_found"), &json!("there is no log in empty"))
+    );
+}
+
+#[test]
+fn times_and_levels_are_what_people_type() {
+    let place = Place::new();
+    log(&place);
+    for (question, answer) in [
+        ("--since 2026-11-23 --limit 2", vec![1, 2]),
+        ("--since 2026-11-24", vec![]),
+        ("--level ERROR", vec![3]),
+        ("--level Warn", vec![2, 3]),
+    ] {
+        assert_eq!(numbers(&place.json(&format!("log query {question}"))), answer, "{question}");
+    }
+    let ran = place.done("log query --until 2h --since 1h");
+    assert!(ran.stderr.contains("--until"), "{}", ran.stderr);
+}
+
+#[test]
+fn verify_looks_at_the_errors_and_tells_what_has_no_number() {
+    let place = Place::new();
+    log(&place);
+    place.write("logs/agent_errors.log", record(3, "ERROR", ""));
+    assert_eq!(place.json("log verify")["errors"]["whole"], true);
+    let late = [record(3, "INFO", ""), record(5, "INFO", ""), record(4, "INFO", "")].concat();
+    place.write("logs/agent.log", late + "{\"msg\":\"x\"}\n");
+    let ran = place.done("log verify");
+    assert!(ran.stdout.contains("1 records stand behind a later one"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("1 records have no run or no number"), "{}", ran.stdout);
+    place.write("logs/agent_errors.log", "garbage\n");
+    let ran = place.run("log verify");
+    assert_eq!(ran.code, 4);
+    assert!(ran.stdout.contains("agent_errors.log at byte 0"), "{}", ran.stdout);
+}

@@ -22,6 +22,7 @@
 mod follow;
 mod lines;
 mod log;
+mod losses;
 mod query;
 mod ranges;
 mod record;

@@ -60,7 +60,7 @@ pub(crate) struct QueryArgs {
     pub(crate) place: PlaceArgs,
 
     /// Of this level or a graver one
-    #[arg(long, value_name = "LEVEL")]
+    #[arg(long, value_name = "LEVEL", ignore_case = true)]
     pub(crate) level: Option<Level>,
 
     /// Of this target and those below it, as `agent::store`
@@ -79,7 +79,7 @@ pub(crate) struct QueryArgs {
     #[arg(long, value_name = "KEY=TEXT")]
     pub(crate) contains: Vec<Pair>,
 
-    /// Not before: as 2026-11-23T02:30:00Z, or 10min, 2h or 3d ago
+    /// Not before: as 2026-11-23T02:30:00Z, 2026-11-23 (its midnight in UTC), or 10min, 2h or 3d ago
     #[arg(long, value_name = "TIME")]
     pub(crate) since: Option<Moment>,
 

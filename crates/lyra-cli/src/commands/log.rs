@@ -2,6 +2,7 @@ mod own;
 mod query;
 mod shown;
 mod tail;
+mod unread;
 mod verify;
 
 use std::path::PathBuf;
@@ -11,7 +12,7 @@ use lyra::log::read::Log;
 
 use super::Context;
 use crate::args::log::{LogArgs, LogVerb, PlaceArgs};
-use crate::error::UsageSnafu;
+use crate::error::{NoLogSnafu, UsageSnafu};
 use crate::exit::Exit;
 pub(crate) use own::{Own, interrupted};
 
@@ -45,8 +46,7 @@ fn only_name(dir: &PathBuf) -> Result<String> {
     }
     match names[..] {
         [name] => Ok(name.to_owned()),
-        // It says what it looked for, and where.
-        [] => Ok(Log::open(dir, "*")?.name().to_owned()),
+        [] => NoLogSnafu { dir }.fail()?,
         _ => {
             let message =
                 format!("several logs are there, choose one with --name: {}", names.join(", "));

@@ -1,17 +1,17 @@
 //! A log that is read: its files in the order in which they were written.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::query::Query;
-use super::record::{Entry, Record};
+use super::record::{Broken, Entry, Record};
 use super::source::Source;
 use super::verify::Report;
 use super::{Follow, verify};
 use crate::files::FileError;
 use crate::files::disk::{Disk as _, Os};
-use crate::files::error::{IoAt as _, NotFoundSnafu};
+use crate::files::error::{IoAt as _, NotFoundSnafu, io_error};
 use crate::files::shelf::number_of;
 
 /// A log on the disk: the current file and the old ones.
@@ -30,6 +30,9 @@ pub struct Records {
     sources: VecDeque<Source>,
     unopened: VecDeque<Entry>,
 }
+
+/// The files that could not be opened, and why.
+type Unopened = Vec<(PathBuf, io::Error)>;
 
 /// Files with higher numbers are not ours: no log keeps that many.
 const MOST: u32 = 10_000;
@@ -62,14 +65,11 @@ impl Log {
     /// `log.io` where the directory can't be read.
     pub fn all_in(dir: impl Into<PathBuf>) -> Result<Vec<Self>, FileError> {
         let dir = dir.into();
-        let mut names = names(&dir)?;
-        names.retain(|name| name.ends_with(".log") && !name.ends_with("_errors.log"));
-        names.sort();
-        let log = |base: String| {
-            let name = base.strip_suffix(".log").unwrap_or(&base).to_owned();
-            Self { dir: dir.clone(), name, base }
-        };
-        Ok(names.into_iter().map(log).collect())
+        // In a moment of each rotation there are old files alone.
+        let files = names(&dir)?.into_iter().filter(|name| !dir.join(name).is_dir());
+        let found: BTreeSet<String> = files.filter_map(|file| name_of(&file)).collect();
+        let log = |name: String| Self { dir: dir.clone(), base: format!("{name}.log"), name };
+        Ok(found.into_iter().map(log).collect())
     }
 
     fn with_base(dir: PathBuf, name: &str, base: String) -> Result<Self, FileError> {
@@ -100,11 +100,19 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// `log.io` where the directory can't be read. A file that can't be is an
-    /// entry of its own, [`Fault::Damaged`](super::Fault::Damaged).
+    /// `log.io` where the directory can't be read, or no file at all can be
+    /// opened. If only some can't be, each is an entry of its own,
+    /// [`Fault::Damaged`](super::Fault::Damaged).
     pub fn records(&self) -> Result<Records, FileError> {
-        let (sources, unopened) = self.sources()?;
+        let (sources, unopened) = self.opened()?;
         Ok(Records { sources: sources.into(), unopened: unopened.into() })
+    }
+
+    /// As [`records`](Self::records), also where no file can be opened.
+    pub(crate) fn entries(&self) -> Result<Records, FileError> {
+        let (sources, unopened) = self.sources()?;
+        let unopened = unopened.iter().map(|(path, e)| Entry::unopened(path, e)).collect();
+        Ok(Records { sources: sources.into(), unopened })
     }
 
     /// The records that fit, oldest first.
@@ -116,23 +124,47 @@ impl Log {
     /// # Errors
     ///
     /// As [`records`](Self::records).
-    #[allow(clippy::needless_pass_by_value, reason = "a query is made for one call")]
     pub fn query(&self, query: Query) -> Result<Vec<Record>, FileError> {
-        let fitting = |entry: Entry| entry.into_record().filter(|record| query.matches(record));
+        self.query_telling(query, |_| {})
+    }
+
+    /// As [`query`](Self::query), and `tell` is called with what is no record in
+    /// as much as it reads.
+    ///
+    /// # Errors
+    ///
+    /// As [`records`](Self::records).
+    #[allow(clippy::needless_pass_by_value, reason = "a query is made for one call")]
+    pub fn query_telling(
+        &self,
+        query: Query,
+        mut tell: impl FnMut(Broken),
+    ) -> Result<Vec<Record>, FileError> {
+        let mut fitting = |entry: Entry| match entry {
+            Entry::Record(record) => query.matches(&record).then_some(record),
+            Entry::Broken(broken) => {
+                tell(broken);
+                None
+            }
+        };
         let Some(last) = query.last else {
             let most = query.limit.unwrap_or(usize::MAX);
             return Ok(self.records()?.filter_map(fitting).take(most).collect());
         };
         // From the newest file back, as far as it takes.
         let mut found: VecDeque<Record> = VecDeque::new();
-        for source in self.sources()?.0.into_iter().rev() {
+        let (sources, unopened) = self.opened()?;
+        for entry in unopened {
+            fitting(entry);
+        }
+        for source in sources.into_iter().rev() {
             let missing = last - found.len();
             if missing == 0 {
                 break;
             }
             let records = Records { sources: [source].into(), unopened: VecDeque::new() };
             let mut newest = VecDeque::new();
-            for record in records.filter_map(fitting) {
+            for record in records.filter_map(&mut fitting) {
                 if newest.len() == missing {
                     newest.pop_front();
                 }
@@ -175,14 +207,25 @@ impl Log {
         verify::verify(self)
     }
 
+    /// Where no file can be opened, there is nothing to go on with.
+    pub(crate) fn opened(&self) -> Result<(Vec<Source>, Vec<Entry>), FileError> {
+        let (sources, mut unopened) = self.sources()?;
+        if sources.is_empty() && !unopened.is_empty() {
+            let (path, error) = unopened.swap_remove(0);
+            return Err(io_error(error, "open", &path));
+        }
+        let unopened = unopened.iter().map(|(path, e)| Entry::unopened(path, e)).collect();
+        Ok((sources, unopened))
+    }
+
     /// Opens every file, oldest first, and tells which could not be.
     ///
     /// They are opened from the newest to the oldest. A rotation meanwhile moves
     /// files to higher numbers, so that none gets past: it is met again at most,
     /// and known by its identity. A listing would miss files, because it
     /// is not made in one moment.
-    pub(crate) fn sources(&self) -> Result<(Vec<Source>, Vec<Entry>), FileError> {
-        let (mut sources, mut unopened): (Vec<Source>, Vec<Entry>) = (Vec::new(), Vec::new());
+    pub(crate) fn sources(&self) -> Result<(Vec<Source>, Unopened), FileError> {
+        let (mut sources, mut unopened) = (Vec::new(), Unopened::new());
         let mut highest = self.numbers()?.into_iter().max().unwrap_or(0).min(MOST);
         let mut number = 0;
         // The highest may move on while it is approached, and leave a gap for a
@@ -197,7 +240,7 @@ impl Log {
                         break;
                     }
                     Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-                    Err(e) => unopened.push(Entry::unopened(&path, &e)),
+                    Err(e) => unopened.push((path, e)),
                 }
             }
             number += 1;
@@ -229,6 +272,16 @@ impl Log {
         };
         Ok(names.iter().filter_map(number).collect())
     }
+}
+
+/// The log that a file belongs to, by its name; none for the file of errors.
+fn name_of(file: &str) -> Option<String> {
+    let base = match file.rfind(".log.") {
+        Some(at) if number_of(&file[..at + 4], file).is_some() => &file[..at + 4],
+        _ => file,
+    };
+    let name = base.strip_suffix(".log").filter(|name| !name.ends_with("_errors"))?;
+    Some(name.to_owned())
 }
 
 /// Where there is no directory, there is no log.

@@ -53,6 +53,9 @@ pub enum Fault {
     TooLong,
     /// The file can't be read from there on.
     Damaged(String),
+    /// Files that were followed are gone before they were read, and with them
+    /// that many records, where the numbers tell it.
+    Missed(Option<u64>),
 }
 
 impl Entry {
@@ -84,8 +87,7 @@ impl Entry {
                 let raw = String::from_utf8_lossy(line).into_owned();
                 Self::Record(Record { raw, fields, file: Arc::clone(file), offset: span.offset })
             }
-            Some(Err(e)) if e.is_eof() && !line.is_empty() => broken(Fault::Torn),
-            _ if !has_end => broken(Fault::Torn),
+            _ if !has_end || is_torn(line) => broken(Fault::Torn),
             _ => broken(Fault::Invalid),
         }
     }
@@ -180,11 +182,36 @@ impl Record {
     /// How many lines it tells as lost, if that is what it is for.
     #[must_use]
     pub fn lost(&self) -> Option<u64> {
-        let is_ours = self.target() == Some("lyra_log");
-        self.fields.get("lost").filter(|_| is_ours)?.as_u64()
+        self.fields.get("lost").filter(|_| self.is_of_the_log())?.as_u64()
+    }
+
+    /// Whether the log itself wrote it. What has a number is an event of the
+    /// program, whatever target that gave it.
+    pub(crate) fn is_of_the_log(&self) -> bool {
+        self.target() == Some("lyra_log") && !self.fields.contains_key("seq")
     }
 
     fn text(&self, name: &str) -> Option<&str> {
         self.fields.get(name)?.as_str()
+    }
+}
+
+/// Whether a line is the beginning of a record. The next start of the program
+/// ends it with a newline, and a power cut fills it up with zeros: the length of
+/// a file may reach the disk before what was written.
+fn is_torn(line: &[u8]) -> bool {
+    let zeros = line.iter().rev().take_while(|&&byte| byte == 0).count();
+    let begin = &line[..line.len() - zeros];
+    let text = match std::str::from_utf8(begin) {
+        Ok(text) => text,
+        // Torn within a character.
+        Err(e) if e.error_len().is_none() => {
+            std::str::from_utf8(&begin[..e.valid_up_to()]).unwrap_or_default()
+        }
+        Err(_) => return false,
+    };
+    match serde_json::from_str::<Value>(text) {
+        Ok(value) => zeros > 0 && value.is_object(),
+        Err(e) => e.is_eof() && !line.is_empty(),
     }
 }

@@ -2,9 +2,12 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
+
+use rustix::io::Errno;
 
 use super::lines::{LONGEST, Lines};
 use super::record::{Broken, Entry, Fault};
@@ -31,7 +34,7 @@ enum Content {
 
 impl Source {
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let file = Os.open_read(path)?;
+        let file = Os.open_read(path).map_err(named)?;
         let Stat { id, modified, .. } = Os.stat_open(&file)?;
         let is_compressed = path.extension().is_some_and(|extension| extension == "zst");
         let content = Content::of(file.try_clone()?, is_compressed)?;
@@ -42,9 +45,38 @@ impl Source {
     /// Whether both are one file, or `other` is what became of it just now: the
     /// compressed form of a file that is gone, with its time.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        let is_gone = || Os.stat_open(&self.file).is_ok_and(|found| found.is_removed);
-        let is_its_form = !self.is_compressed && other.is_compressed;
-        self.id == other.id || (is_its_form && self.modified == other.modified && is_gone())
+        if self.id == other.id || self.is_compressed || !other.is_compressed {
+            return self.id == other.id;
+        }
+        // It may have been written to since it was opened.
+        let is_gone = Os
+            .stat_open(&self.file)
+            .is_ok_and(|found| found.is_removed && found.modified == other.modified);
+        // The clock of files ticks so slowly that several may have one time.
+        is_gone && self.head().is_some_and(|head| other.head() == Some(head))
+    }
+
+    /// Whether it was changed last after `other`, or in the same moment.
+    pub(crate) fn is_not_before(&self, other: &Self) -> bool {
+        Os.stat_open(&other.file).is_ok_and(|found| self.modified >= found.modified)
+    }
+
+    /// How it begins, wherever it was read to.
+    fn head(&self) -> Option<Vec<u8>> {
+        const HEAD: u64 = 512;
+        let mut head = Vec::new();
+        let begin = At { file: &self.file, offset: 0 };
+        match self.is_compressed {
+            false => begin.take(HEAD).read_to_end(&mut head).ok()?,
+            #[cfg(feature = "zstd")]
+            true => {
+                let decoder = zstd::stream::read::Decoder::new(begin).ok()?;
+                decoder.take(HEAD).read_to_end(&mut head).ok()?
+            }
+            #[cfg(not(feature = "zstd"))]
+            true => return None,
+        };
+        Some(head)
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -96,6 +128,20 @@ impl Source {
     }
 }
 
+/// A file that is read without moving the place where others read it.
+struct At<'a> {
+    file: &'a File,
+    offset: u64,
+}
+
+impl Read for At<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(into, self.offset)?;
+        self.offset += read as u64;
+        Ok(read)
+    }
+}
+
 impl Content {
     fn of(file: File, is_compressed: bool) -> io::Result<Self> {
         if !is_compressed {
@@ -108,6 +154,17 @@ impl Content {
             io::ErrorKind::Unsupported,
             "it is compressed, and the feature `zstd` is off",
         ))
+    }
+}
+
+/// "Too many levels of symbolic links" says it to nobody.
+fn named(error: io::Error) -> io::Error {
+    match error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) {
+        true => io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it is a symbolic link, which could lead anywhere",
+        ),
+        false => error,
     }
 }
 

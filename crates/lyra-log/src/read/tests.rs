@@ -145,7 +145,8 @@ fn what_is_missing_double_or_set_back_is_named() {
     assert_eq!((a.missing, a.untold(), a.duplicates, a.set_back), (4, 4, 1, 0));
     // A run that is not the first has to begin with 1.
     assert_eq!(b.gaps, [1..=2, 5..=6]);
-    assert_eq!((b.missing, b.told, b.untold(), b.duplicates, b.set_back), (4, 2, 2, 0, 1));
+    // What is told elsewhere accounts for none of them.
+    assert_eq!((b.missing, b.told, b.untold(), b.duplicates, b.set_back), (4, 2, 4, 0, 1));
     assert_eq!(report.unnumbered, 0);
 }
 
@@ -261,4 +262,171 @@ fn following_waits_for_the_end_of_a_line_and_begins_anew_in_an_emptied_file() {
         true
     });
     assert_eq!(seqs(followed.unwrap().filter_map(Entry::into_record)), [2, 3]);
+}
+
+fn report(files: &[(&str, String)]) -> super::Report {
+    Log::open(planted(files).path(), "agent").unwrap().verify().unwrap()
+}
+
+fn planted_bytes(bytes: &[u8]) -> super::Report {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("agent.log"), bytes).unwrap();
+    Log::open(dir.path(), "agent").unwrap().verify().unwrap()
+}
+
+fn told(run: &str, lost: u64, more: &str) -> String {
+    format!(
+        "{{\"level\":\"WARN\",\"run\":\"{run}\",\"target\":\"lyra_log\",\"lost\":{lost}{more}}}\n"
+    )
+}
+
+#[test]
+fn a_run_may_end_torn_in_a_character_or_in_zeros() {
+    let (one, two) = (line("a", 1, ""), line("b", 1, ""));
+    let zeros = [0; 100];
+    for torn in [
+        &b"{\"msg\":\"\xc3"[..],
+        &b"{\"msg\":\"\xf0\x9f\x98"[..],
+        &zeros[..],
+        &b"{\"msg\":\"x\0\0\0"[..],
+        &b"{\"msg\":\"\xc3\0\0"[..],
+    ] {
+        for next in [String::new(), "\n".to_owned(), format!("\n{two}")] {
+            let report = planted_bytes(&[one.as_bytes(), torn, next.as_bytes()].concat());
+            assert!(report.is_whole(), "{torn:?} {next:?}: {report:?}");
+            assert_eq!(report.broken[0].fault, Fault::Torn);
+        }
+    }
+    let report = planted_bytes(&[one.as_bytes(), b"\xff\xfe\n", two.as_bytes()].concat());
+    assert!(!report.is_whole());
+}
+
+#[test]
+fn what_is_torn_within_a_run_is_damage() {
+    let zeros = format!("{}\n", "\0".repeat(1 << 20));
+    for torn in ["{\"msg\":\"\n", &zeros] {
+        let report = report(&[("agent.log", lines("a", 1..=2) + torn + &lines("a", 3..=4))]);
+        assert!(!report.is_whole());
+        assert_eq!((report.broken_count, report.torn_ends), (1, 0));
+    }
+    // A start that was torn as well, and the one after it.
+    let ends = lines("a", 1..=2) + "{\"ms\n{\"m\n";
+    assert!(report(&[("agent.log.1", ends), ("agent.log", lines("b", 1..=2))]).is_whole());
+}
+
+#[test]
+fn a_loss_counts_where_it_is_told() {
+    let at = |text: String| report(&[("agent.log", text)]);
+    let whole = lines("a", 1..=2) + &told("a", 2, "") + &lines("a", 5..=6);
+    assert!(at(whole).is_whole());
+    let twice = lines("a", 1..=2) + &told("a", 1, "") + &told("a", 1, "") + &lines("a", 5..=6);
+    assert!(at(twice).is_whole());
+    let elsewhere = lines("a", 1..=2) + &lines("a", 5..=6) + &told("a", 2, "") + &line("a", 7, "");
+    assert_eq!(at(elsewhere).runs[0].untold(), 2);
+    let hosts = lines("a", 1..=2) + &told("a", 2, ",\"seq\":5") + &lines("a", 6..=7);
+    assert_eq!((at(hosts.clone()).runs[0].told, at(hosts).runs[0].untold()), (0, 2));
+    let most = told("a", u64::MAX, "");
+    let most = at(line("a", 1, "") + &most + &most + &line("a", 3, "") + &most + &line("a", 9, ""));
+    assert!(most.is_whole());
+    assert_eq!(most.runs[0].told, u64::MAX);
+}
+
+#[test]
+fn what_comes_late_is_counted_and_is_no_gap() {
+    let late = report(&[("agent.log", lines("a", [1, 3, 4, 2, 5]))]);
+    assert!(late.is_whole());
+    assert_eq!(late.runs[0].out_of_order, 1);
+    // Neighbours of the first were rotated away with an older file.
+    let edge = report(&[("agent.log", lines("a", [39, 45, 46, 41, 47, 48, 49, 50]))]);
+    assert!(edge.is_whole(), "{edge:?}");
+    let behind = report(&[("agent.log", lines("a", [39, 41, 42, 43, 47]))]);
+    assert_eq!(behind.runs[0].gaps, [44..=46]);
+    let begun = report(&[("agent.log", lines("a", [1, 3, 4, 5, 6]))]);
+    assert_eq!(begun.runs[0].gaps, [2..=2]);
+}
+
+#[test]
+fn a_log_is_found_by_its_old_files_and_a_directory_is_none() {
+    let dir = planted(&[("agent.log.1", lines("a", [1])), ("b_errors.log.1", String::new())]);
+    fs::create_dir(dir.path().join("x.log")).unwrap();
+    fs::write(dir.path().join("c.log.2.zst"), "").unwrap();
+    let logs = Log::all_in(dir.path()).unwrap();
+    assert_eq!(logs.iter().map(Log::name).collect::<Vec<_>>(), ["agent", "c"]);
+}
+
+#[test]
+fn a_log_of_which_no_file_can_be_opened_is_an_error() {
+    let dir = planted(&[("elsewhere", lines("a", [1]))]);
+    std::os::unix::fs::symlink(dir.path().join("elsewhere"), dir.path().join("agent.log")).unwrap();
+    let log = Log::open(dir.path(), "agent").unwrap();
+    assert_eq!(log.records().unwrap_err().code().id(), "log.io");
+    assert_eq!(log.tail(1).unwrap_err().code().id(), "log.io");
+    assert!(!log.verify().unwrap().is_whole());
+    // Where another can be, the one that can't is told.
+    fs::write(dir.path().join("agent.log.1"), lines("a", [1])).unwrap();
+    let mut broken = Vec::new();
+    let found = log.query_telling(Query::new().last(9), |it| broken.push(it)).unwrap();
+    assert_eq!((seqs(found), broken.len()), (vec![1], 1));
+    assert!(matches!(&broken[0].fault, Fault::Damaged(why) if why.contains("link")));
+}
+
+#[cfg(feature = "zstd")]
+#[test]
+fn following_finds_what_was_compressed_meanwhile() {
+    let dir = planted(&[("agent.log", lines("a", 1..=2))]);
+    let path = |name: &str| dir.path().join(name);
+    let pack = |name: &str| {
+        let plain = fs::File::open(path(name)).unwrap();
+        let time = plain.metadata().unwrap().modified().unwrap();
+        let packed = zstd::encode_all(plain, 3).unwrap();
+        fs::write(path(&format!("{name}.zst")), packed).unwrap();
+        let packed = fs::File::options().append(true).open(path(&format!("{name}.zst")));
+        packed.unwrap().set_modified(time).unwrap();
+        fs::remove_file(path(name)).unwrap();
+    };
+    let log = Log::open(dir.path(), "agent").unwrap();
+    let mut step = 0;
+    let followed = log.follow(|| {
+        step += 1;
+        if step == 1 {
+            let mut file = fs::File::options().append(true).open(path("agent.log")).unwrap();
+            file.write_all(lines("a", 3..=4).as_bytes()).unwrap();
+            fs::rename(path("agent.log"), path("agent.log.2")).unwrap();
+            fs::write(path("agent.log.1"), lines("a", 5..=6)).unwrap();
+            fs::write(path("agent.log"), lines("a", 7..=8)).unwrap();
+            pack("agent.log.2");
+            pack("agent.log.1");
+        }
+        step < 3
+    });
+    let found: Vec<Entry> = followed.unwrap().collect();
+    assert_eq!(found.len(), 6, "{found:?}");
+    assert_eq!(seqs(found.into_iter().filter_map(Entry::into_record)), [3, 4, 5, 6, 7, 8]);
+}
+
+#[test]
+fn following_tells_what_was_removed_before_it_was_read() {
+    let dir = planted(&[("agent.log", lines("a", 1..=2))]);
+    let path = |name: &str| dir.path().join(name);
+    let log = Log::open(dir.path(), "agent").unwrap();
+    let mut step = 0;
+    let followed = log.follow(|| {
+        step += 1;
+        if step == 1 {
+            let mut file = fs::File::options().append(true).open(path("agent.log")).unwrap();
+            file.write_all(lines("a", 3..=3).as_bytes()).unwrap();
+            fs::remove_file(path("agent.log")).unwrap();
+            fs::write(path("agent.log.1"), lines("a", 7..=8)).unwrap();
+            fs::write(path("agent.log"), lines("a", 9..=9)).unwrap();
+        }
+        step < 3
+    });
+    let told: Vec<String> = followed
+        .unwrap()
+        .map(|entry| match entry {
+            Entry::Record(record) => record.seq().unwrap().to_string(),
+            Entry::Broken(broken) => format!("{:?}", broken.fault),
+        })
+        .collect();
+    assert_eq!(told, ["3", "Missed(Some(3))", "7", "8", "9"]);
 }

@@ -1,10 +1,11 @@
 //! Whether a log is whole: what is missing, torn, double or out of order.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use super::log::Log;
+use super::losses::{Edge, Losses, len};
 use super::ranges::Ranges;
 use super::record::{Broken, Entry, Fault, Record};
 use crate::files::FileError;
@@ -22,6 +23,9 @@ pub struct Report {
     pub broken: Vec<Broken>,
     /// How many of those there are.
     pub broken_count: u64,
+    /// How many of those are the torn end of a run, which is no line yet: at the
+    /// end of the newest file, or directly before the next run.
+    pub torn_ends: u64,
     /// Records that have no run or no number, but for the log's own.
     pub unnumbered: u64,
 }
@@ -57,6 +61,10 @@ pub struct RunReport {
     pub missing: u64,
     /// How many lines were told as lost, by records of the log itself.
     pub told: u64,
+    /// How many of the missing numbers are told as lost where they are missing.
+    pub missing_told: u64,
+    /// How many records stand behind one with a higher number.
+    pub out_of_order: u64,
     /// How many records have a number that stood there before.
     pub duplicates: u64,
     /// How often the clock was set back by more than a second.
@@ -71,10 +79,8 @@ impl Report {
     /// last line that a dying process has torn is no line yet, and does no harm.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        let is_harmless = |broken: &Broken| broken.fault == Fault::Torn;
         self.files.iter().all(|file| file.damage.is_none())
-            && self.broken_count == self.broken.len() as u64
-            && self.broken.iter().all(is_harmless)
+            && self.broken_count == self.torn_ends
             && self.runs.iter().all(|run| run.untold() == 0 && run.duplicates == 0)
     }
 
@@ -89,18 +95,20 @@ impl RunReport {
     /// How many numbers are missing of which nothing tells why.
     #[must_use]
     pub fn untold(&self) -> u64 {
-        self.missing.saturating_sub(self.told)
+        self.missing.saturating_sub(self.missing_told)
     }
 }
 
 pub(crate) fn verify(log: &Log) -> Result<Report, FileError> {
-    let entries = log.records()?;
+    let entries = log.entries()?;
     let mut report = Report::default();
     for path in entries.files() {
         report.file(path);
     }
     let mut runs = Runs::default();
+    let mut ends = Ends::default();
     for entry in entries {
+        report.torn_ends += ends.met(&entry);
         match entry {
             Entry::Record(record) => {
                 report.file(record.file()).records += 1;
@@ -111,6 +119,7 @@ pub(crate) fn verify(log: &Log) -> Result<Report, FileError> {
             Entry::Broken(broken) => report.take(broken),
         }
     }
+    report.torn_ends += ends.torn;
     report.runs = runs.finish();
     Ok(report)
 }
@@ -136,6 +145,39 @@ impl Report {
     }
 }
 
+/// Tells the torn ends of runs from what is torn within one.
+#[derive(Debug, Default)]
+struct Ends {
+    runs: HashSet<String>,
+    /// Torn lines since the last record: several where a start was torn, too.
+    torn: u64,
+}
+
+impl Ends {
+    /// How many torn lines turn out to be ends.
+    fn met(&mut self, entry: &Entry) -> u64 {
+        match entry {
+            Entry::Broken(broken) if broken.fault == Fault::Torn => {
+                self.torn += 1;
+                0
+            }
+            Entry::Broken(_) => {
+                self.torn = 0;
+                0
+            }
+            Entry::Record(record) => {
+                let torn = std::mem::take(&mut self.torn);
+                let is_new = record.run().is_some_and(|run| !self.runs.contains(run));
+                if !is_new {
+                    return 0;
+                }
+                self.runs.extend(record.run().map(str::to_owned));
+                torn
+            }
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Runs {
     in_order: Vec<Run>,
@@ -148,7 +190,9 @@ struct Run {
     numbers: Ranges,
     records: u64,
     duplicates: u64,
-    told: u64,
+    losses: Losses,
+    edge: Edge,
+    out_of_order: u64,
     latest: u64,
     set_back: u64,
 }
@@ -156,15 +200,23 @@ struct Run {
 impl Runs {
     /// Whether the record says where it belongs.
     fn take(&mut self, record: &Record) -> bool {
-        let is_ours = record.target() == Some("lyra_log");
+        let is_ours = record.is_of_the_log();
         let Some(name) = record.run() else { return is_ours };
         let run = self.of(name);
-        run.told += record.lost().unwrap_or(0);
+        let highest = run.numbers.last();
+        if let Some(lost) = record.lost() {
+            run.losses.told(lost, highest);
+        }
         let Some(number) = record.seq() else { return is_ours };
         match run.numbers.insert(number) {
-            true => run.records += 1,
+            true => {
+                run.records += 1;
+                run.out_of_order += u64::from(highest.is_some_and(|highest| number < highest));
+            }
             false => run.duplicates += 1,
         }
+        run.losses.passed(number);
+        run.edge.passed(number);
         if let Some(second) = record.time().and_then(second) {
             // Lines of different threads stand slightly out of order.
             if second + 1 < run.latest {
@@ -198,15 +250,19 @@ impl Run {
     fn report(self, may_begin_late: bool) -> RunReport {
         let first = self.numbers.first().unwrap_or(0);
         let missed = (!may_begin_late && first > 1).then(|| 1..=first - 1);
-        let gaps = missed.into_iter().chain(self.numbers.gaps());
-        let missing = gaps.clone().map(|gap| gap.end() - gap.start() + 1).sum();
+        let edge = if may_begin_late && first > 1 { self.edge.begin() } else { 0 };
+        let gaps = missed.into_iter().chain(self.numbers.gaps()).filter(|gap| *gap.end() >= edge);
+        let missing = gaps.clone().map(|gap| len(&gap)).fold(0, u64::saturating_add);
+        let missing_told = self.losses.in_gaps(gaps.clone());
         RunReport {
             records: self.records,
             first,
             last: self.numbers.last().unwrap_or(0),
             gaps: gaps.take(MOST_TOLD).collect(),
             missing,
-            told: self.told,
+            told: self.losses.sum(),
+            missing_told,
+            out_of_order: self.out_of_order,
             duplicates: self.duplicates,
             set_back: self.set_back,
             run: self.name,

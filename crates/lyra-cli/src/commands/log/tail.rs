@@ -2,8 +2,9 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use lyra::errors::Result;
-use lyra::log::read::{Entry, Log, Record};
+use lyra::log::read::{Entry, Log, Query, Record};
 
+use super::unread::Unread;
 use super::{Context, open, shown};
 use crate::args::Format;
 use crate::args::log::TailArgs;
@@ -15,11 +16,14 @@ const LOOK: Duration = Duration::from_millis(100);
 pub(super) fn run(args: &TailArgs, context: &Context) -> Result<Exit> {
     let log = open(&args.place, args.errors, context)?;
     if !args.follow {
-        for record in log.tail(args.lines)? {
+        let mut unread = Unread::new(context.output);
+        let last = Query::new().last(args.lines);
+        for record in log.query_telling(last, |broken| unread.met(&broken))? {
             if tell(&record, context)?.is_none() {
                 break;
             }
         }
+        unread.tell();
         return Ok(Exit::Done);
     }
     context.interrupt.winding_down(|| follow(&log, args.lines, context))?;
@@ -34,13 +38,24 @@ fn follow(log: &Log, lines: usize, context: &Context) -> Result<()> {
         context.interrupt.flow().is_continue()
     })?;
     let mut told = HashSet::new();
-    for record in log.tail(lines)? {
+    let mut unread = Unread::new(context.output);
+    for record in log.query_telling(Query::new().last(lines), |broken| unread.met(&broken))? {
         told.extend(number(&record));
         if tell(&record, context)?.is_none() {
             return Ok(());
         }
     }
-    for record in coming.filter_map(Entry::into_record) {
+    unread.tell();
+    let coming = coming.filter_map(|entry| match entry {
+        Entry::Record(record) => Some(record),
+        Entry::Broken(broken) => {
+            // Told as it comes: there is no end to count it at.
+            unread.met(&broken);
+            unread.tell();
+            None
+        }
+    });
+    for record in coming {
         // Not by the order of the numbers: threads may write them out of it.
         let is_told = number(&record).is_some_and(|number| told.remove(&number));
         if !is_told && tell(&record, context)?.is_none() {
