@@ -53,6 +53,12 @@ impl Nearest {
         }
     }
 
+    /// The distance that the next one must not exceed; none as long as any
+    /// will do.
+    pub(crate) fn farthest(&self) -> Option<f64> {
+        self.heap.peek().filter(|_| self.heap.len() >= self.top).map(|near| near.distance)
+    }
+
     pub(crate) fn into_sorted(self) -> Vec<Near> {
         self.heap.into_sorted_vec()
     }

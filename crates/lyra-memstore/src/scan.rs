@@ -12,6 +12,6 @@ mod tests;
 
 pub(crate) use kernel::Kernel;
 pub(crate) use query::CodedQuery;
-pub(crate) use search::Search;
+pub(crate) use search::{Candidate, Search};
 pub(crate) use segment::{Layout, Record, Segment};
 pub(crate) use slots::Slots;

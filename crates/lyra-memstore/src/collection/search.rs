@@ -12,10 +12,10 @@ use crate::fault::Faults;
 use crate::matching::Matching;
 use crate::nearest::{Near, Nearest};
 use crate::query::Target;
-use crate::scan::{CodedQuery, Kernel, Layout, Search, Slots};
+use crate::scan::{Candidate, CodedQuery, Kernel, Layout, Search, Slots};
 use crate::store::codes::{self, Codes, Loaded};
 use crate::store::rows::{self, EntryNumber, WITH_VECTOR, WITHOUT_VECTOR};
-use crate::{Filter, Hit, Query, vector};
+use crate::{Filter, Hit, Metric, Query, vector};
 
 impl Collection {
     /// The entries that are nearest to a text or a vector, nearest first, and
@@ -153,24 +153,35 @@ impl State<'_> {
     ) -> rusqlite::Result<Vec<Scored>> {
         let mut nearest = Nearest::new(top);
         let mut distances = self.distances(target)?;
-        for slot in self.candidates(target, top, slots)? {
-            nearest.offer(distances.of(slot)?);
+        let own: f64 = target.iter().map(|&n| f64::from(n) * f64::from(n)).sum();
+        for candidate in self.candidates(target, top, slots)? {
+            // The most promising come first: once one can't be nearer than
+            // those that are known, no other can.
+            let score = |distance| match self.collection.space.metric {
+                Metric::Cosine | Metric::InnerProduct => 1.0 - distance,
+                Metric::L2 => own - distance,
+            };
+            if nearest.farthest().is_some_and(|known| candidate.most < score(known)) {
+                break;
+            }
+            nearest.offer(distances.of(candidate.slot)?);
         }
         Ok(nearest.into_sorted().into_iter().map(|near| (near, None)).collect())
     }
 
-    /// The slots that can be among the nearest.
+    /// The rows that can be among the nearest, the most promising first.
     fn candidates(
         &self,
         target: &[f32],
         top: usize,
         slots: Option<&Slots>,
-    ) -> rusqlite::Result<Vec<usize>> {
+    ) -> rusqlite::Result<Vec<Candidate>> {
         // For so few it is not worth to begin with codes.
         if let Some(slots) = slots
             && slots.len() <= top.saturating_mul(2)
         {
-            return Ok(slots.iter().collect());
+            let most = f64::INFINITY;
+            return Ok(slots.iter().map(|slot| Candidate { slot, most }).collect());
         }
         let query = CodedQuery::new(self.collection.space.metric, target);
         let mut search = Search::new(Kernel::detect(), &query, top);
@@ -188,7 +199,7 @@ impl State<'_> {
                 })?;
             }
         }
-        Ok(search.into_candidates().into_iter().map(|candidate| candidate.slot).collect())
+        Ok(search.into_candidates())
     }
 
     /// The nearest, and those whose words fit best, joined by their ranks.

@@ -7,7 +7,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use rusqlite::Connection;
+use rusqlite::blob::Blob;
+use rusqlite::{Connection, MAIN_DB};
 
 use super::derived;
 use crate::scan::{Layout, Segment, Slots};
@@ -147,17 +148,27 @@ pub(crate) fn changed(
     mut each: impl FnMut(usize, Segment),
 ) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
-        "SELECT s.segment, c.rows FROM segments s JOIN codes c USING (number)
-         WHERE s.collection = ? AND s.version > ? ORDER BY s.segment",
+        "SELECT segment, number FROM segments WHERE collection = ? AND version > ?
+         ORDER BY segment",
     )?;
     let mut found = statement.query([collection, since])?;
+    // Read as a blob a segment is not copied once more, and the row that is
+    // next is found without a statement.
+    let mut blob: Option<Blob<'_>> = None;
     while let Some(row) = found.next()? {
-        let at: i64 = row.get(0)?;
-        let segment = Segment::read(layout, row.get_ref(1)?.as_blob()?);
-        match (usize::try_from(at), segment) {
-            (Ok(at), Some(segment)) => each(at, segment),
-            _ => return Err(damaged(format!("segment {at} of a collection is cut short"))),
-        }
+        let (at, number): (i64, i64) = (row.get(0)?, row.get(1)?);
+        let rows = match &mut blob {
+            Some(blob) => {
+                blob.reopen(number)?;
+                blob
+            }
+            None => blob.insert(connection.blob_open(MAIN_DB, "codes", "rows", number, true)?),
+        };
+        let at = usize::try_from(at).ok().filter(|_| rows.len() == layout.bytes());
+        let Some(at) = at else {
+            return Err(damaged(format!("the codes with number {number} are cut short")));
+        };
+        each(at, Segment::read(layout, |bytes| rows.read_at_exact(bytes, 0))?);
     }
     Ok(())
 }

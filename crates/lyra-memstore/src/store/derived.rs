@@ -168,18 +168,23 @@ impl<'a> Derived<'a> {
     /// A segment changes; the number of its codes, which are made if they are
     /// not there yet.
     fn touch(self, segment: i64, version: i64) -> rusqlite::Result<i64> {
-        let number: i64 = self
-            .connection
+        let Self { connection, collection, layout } = self;
+        let known = connection
             .prepare_cached(
-                "INSERT INTO segments (collection, segment, version) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (collection, segment) DO UPDATE SET version = ?3
+                "UPDATE segments SET version = ?3 WHERE collection = ?1 AND segment = ?2
                  RETURNING number",
             )?
-            .query_row([self.collection, segment, version], |row| row.get(0))?;
-        let bytes = i64::try_from(self.layout.bytes()).expect("a segment is small");
-        self.connection
-            .prepare_cached("INSERT OR IGNORE INTO codes (number, rows) VALUES (?, zeroblob(?))")?
-            .execute([number, bytes])?;
+            .query_row([collection, segment, version], |row| row.get(0))
+            .optional()?;
+        if let Some(number) = known {
+            return Ok(number);
+        }
+        let sql = "INSERT INTO segments (collection, segment, version) VALUES (?, ?, ?)";
+        connection.prepare_cached(sql)?.execute([collection, segment, version])?;
+        let number = connection.last_insert_rowid();
+        let bytes = i64::try_from(layout.bytes()).expect("a segment is small");
+        let sql = "INSERT INTO codes (number, rows) VALUES (?, zeroblob(?))";
+        connection.prepare_cached(sql)?.execute([number, bytes])?;
         Ok(number)
     }
 
