@@ -26,21 +26,20 @@ class Data:
         self.folder = folder
         self.queries = np.fromfile(os.path.join(folder, "queries.f32"), dtype="<f4")
         self.queries = self.queries.reshape(-1, DIMENSION)
-        self.lines = None
+
+    def load(self):
+        """Only for writing: a process that reads would be counted with it."""
+        path = os.path.join(self.folder, "rows.tsv")
+        self.lines = open(path, encoding="utf-8", newline="\n").read().split("\n")
+        vectors = np.fromfile(os.path.join(self.folder, "vectors.f32"), dtype="<f4")
+        self.vectors = vectors.reshape(-1, DIMENSION)
 
     def rows(self, start, end):
-        # Mapped only where it is asked for: a process that reads a store
-        # would else be counted with the data set in its memory.
-        if self.lines is None:
-            path = os.path.join(self.folder, "rows.tsv")
-            self.lines = open(path, encoding="utf-8", newline="\n").read().split("\n")
-            path = os.path.join(self.folder, "vectors.f32")
-            self.vectors = np.memmap(path, dtype="<f4", mode="r").reshape(-1, DIMENSION)
         fields = [line.split("\t") for line in self.lines[start:end]]
         ids = [f"e{row}" for row in range(start, end)]
         metadata = [{"bucket": int(bucket), "group": int(group)} for bucket, group, _ in fields]
         texts = [text for _, _, text in fields]
-        return ids, np.array(self.vectors[start:end]), metadata, texts
+        return ids, self.vectors[start:end], metadata, texts
 
 
 class Chroma:
@@ -107,6 +106,8 @@ def serve(peer, data, order):
     """The answer to one order."""
     match order["do"]:
         case "open":
+            if order["for_writing"]:
+                data.load()
             runs = [timed(peer.open)]
         case "add":
             start, end, step = order["from"], order["to"], order["step"]

@@ -28,6 +28,7 @@ use crate::harness::{Plan, Row};
 use contender::Contender;
 use data::Data;
 
+pub(crate) use contender::SERVE;
 pub(crate) use serve::serve;
 
 pub(crate) const PEERS: [&str; 3] = ["chromadb", "sqlite-vec", "usearch"];

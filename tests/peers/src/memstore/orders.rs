@@ -23,11 +23,19 @@ impl By {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Order {
-    Open { for_writing: bool },
-    Add { rows: Range<usize>, step: usize },
+    Open {
+        for_writing: bool,
+    },
+    Add {
+        rows: Range<usize>,
+        step: usize,
+    },
     /// All that was added is to be on the disk.
     Flush,
-    Query { queries: Range<usize>, by: Option<By> },
+    Query {
+        queries: Range<usize>,
+        by: Option<By>,
+    },
 }
 
 impl Order {

@@ -141,14 +141,14 @@ fn open(plan: &Plan, data: &Data, contenders: &mut [Contender]) -> Vec<Row> {
             one.close();
             let (Some(opened), Some(first), Some(more)) = (opened, first, more) else { continue };
             let (opened, first) = (cost(&opened), cost(&first));
-            costs[at]
-                .push(Cost { cpu: opened.cpu + first.cpu, wall: opened.wall + first.wall });
+            costs[at].push(Cost { cpu: opened.cpu + first.cpu, wall: opened.wall + first.wall });
             resident[at].push(more.resident);
         }
     }
     let mut rows = rows_of(data, "open and first query", contenders, &costs);
     let typical = |values: &Vec<f64>| (!values.is_empty()).then(|| median(values));
-    let resident = contenders.iter().zip(&resident).map(|(one, values)| timed(one, typical(values)));
+    let resident =
+        contenders.iter().zip(&resident).map(|(one, values)| timed(one, typical(values)));
     let case = format!("memory of a reading process, {}", label(data.size));
     rows.extend(timed_rows(AREA, &case, "MB", &resident.collect::<Vec<_>>()));
     rows

@@ -38,7 +38,7 @@ pub(crate) fn serve(words: &[String]) -> Result<(), String> {
         "ours" => Box::new(ours::Ours::at(Path::new(store))),
         _ => Box::new(sqlite_vec::SqliteVec::at(Path::new(store))),
     };
-    let mut rows = Rows { folder: data.into(), queries: None, rows: None };
+    let mut rows = Rows { folder: data.into(), queries: None, rows: Default::default() };
     for order in std::io::stdin().lock().lines() {
         let order = order.map_err(|error| error.to_string())?;
         let answer = match answered(&mut *store, &mut rows, &order) {
@@ -54,11 +54,16 @@ fn answered(store: &mut dyn Store, rows: &mut Rows, order: &str) -> Outcome<Answ
     let order = Order::read(&serde_json::from_str(order)?).ok_or("there is no such order")?;
     let mut answer = Answer::default();
     match order {
-        Order::Open { for_writing } => answer.costs.push(timed(|| store.open(for_writing))?.0),
+        Order::Open { for_writing } => {
+            if for_writing {
+                rows.load()?;
+            }
+            answer.costs.push(timed(|| store.open(for_writing))?.0);
+        }
         Order::Flush => {}
         Order::Add { rows: range, step } => {
             for start in range.clone().step_by(step) {
-                let records = rows.records(start..range.end.min(start + step))?;
+                let records = rows.records(start..range.end.min(start + step));
                 answer.costs.push(timed(|| store.add(records))?.0);
             }
         }
@@ -75,12 +80,12 @@ fn answered(store: &mut dyn Store, rows: &mut Rows, order: &str) -> Outcome<Answ
     Ok(Answer { spent: process_cpu(), resident: resident()?, ..answer })
 }
 
-/// Read where they are asked for: a process that only reads a store would else
-/// be counted with the data set in its memory.
+/// Read where they are needed: a process that only reads a store would else be
+/// counted with the data set in its memory.
 struct Rows {
     folder: PathBuf,
     queries: Option<Vec<f32>>,
-    rows: Option<(Vec<f32>, Vec<Line>)>,
+    rows: (Vec<f32>, Vec<Line>),
 }
 
 impl Rows {
@@ -92,18 +97,19 @@ impl Rows {
         Ok(&self.queries.insert(queries)[at * DIMENSION..][..DIMENSION])
     }
 
-    fn records(&mut self, range: Range<usize>) -> Outcome<Vec<Record>> {
-        let rows = match self.rows.take() {
-            Some(rows) => rows,
-            None => (written_vectors(&self.folder)?, written_lines(&self.folder)?),
-        };
-        let (vectors, lines) = self.rows.insert(rows);
+    fn load(&mut self) -> Outcome<()> {
+        self.rows = (written_vectors(&self.folder)?, written_lines(&self.folder)?);
+        Ok(())
+    }
+
+    fn records(&self, range: Range<usize>) -> Vec<Record> {
+        let (vectors, lines) = &self.rows;
         let record = |row: usize| Record {
             id: format!("e{row}"),
             line: lines[row].clone(),
             vector: vectors[row * DIMENSION..][..DIMENSION].to_vec(),
         };
-        Ok(range.map(record).collect())
+        range.map(record).collect()
     }
 }
 
