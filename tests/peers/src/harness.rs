@@ -20,6 +20,7 @@ mod table;
 mod versions;
 
 pub(crate) use at_once::at_once;
+pub(crate) use clock::cpu_time_of;
 pub(crate) use order::inversions;
 pub(crate) use rounds::{Group, Plan, measure};
 pub(crate) use row::{Figure, Row, Timed, figure_rows, timed_rows, wait_rows};

@@ -59,14 +59,16 @@ fn measured(plan: &Plan) -> Result<Vec<Row>, String> {
     let mut contenders = Contender::all(work.path());
     let mut rows = phases::all(plan, &data, &mut contenders);
     drop((data, contenders));
-    rows.extend(floor::measure(plan, size, || {
-        if std::env::var_os("LYRA_BENCH_MILLION").is_none() {
-            return Ok(None);
+    rows.extend(floor::kernels(plan, size));
+    let ours = match std::env::var_os("LYRA_BENCH_MILLION") {
+        None => None,
+        Some(_) => {
+            let work = work.path().join("million");
+            let data = Data::create(source, &work.join("data"), MILLION)?;
+            Some(phases::filled(&data, Contender::ours(&work)))
         }
-        let work = work.path().join("million");
-        let data = Data::create(source, &work.join("data"), MILLION)?;
-        Ok(phases::query_of_ours(&data, &mut Contender::ours(&work)))
-    })?);
+    };
+    rows.extend(floor::query(MILLION, ours));
     Ok(rows)
 }
 

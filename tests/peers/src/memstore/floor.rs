@@ -7,36 +7,48 @@
 
 use std::hint::black_box;
 
-use super::{AREA, DIMENSION, MILLION, label};
-use crate::harness::{self, Group, Plan, Row, Timed, timed_rows};
+use super::{AREA, DIMENSION, label};
+use crate::harness::{self, Group, Plan, Row, Timed, cpu_time_of, timed_rows};
 
-/// `query_of_ours` gives the ms of a query at a million, where it is asked for.
-pub(super) fn measure(
-    plan: &Plan,
-    size: usize,
-    query_of_ours: impl FnOnce() -> Result<Option<f64>, String>,
-) -> Result<Vec<Row>, String> {
-    let mut rows = harness::measure(plan, vec![kernel(size)]);
-    let read = harness::measure(plan, vec![kernel(MILLION)]).pop().and_then(|row| row.theirs);
-    let ours = Timed::one("ours", true, query_of_ours()?);
-    let floor = Timed::one("plain read of the codes", false, read.map(|ns| ns / 1e6));
-    let case = format!("query, top 10, {}", label(MILLION));
-    rows.extend(timed_rows(AREA, &case, "ms", &[ours, floor]));
-    Ok(rows)
+const ROUNDS: usize = 10;
+
+pub(super) fn kernels(plan: &Plan, size: usize) -> Vec<Row> {
+    harness::measure(plan, vec![kernel(size)])
 }
 
 /// Ours belongs here, as `.ours("", …)` over a buffer as large, as soon as
 /// lyra-memstore has a scan kernel that can be called.
 fn kernel(size: usize) -> Group {
-    let words = vec![1_u64; size * DIMENSION / size_of::<u64>()];
+    let codes = codes_of(size);
     Group::new(AREA, format!("scan kernel, {}", label(size))).peer(
         "plain read of the same buffer",
         move |calls| {
             for _ in 0..calls {
-                black_box(sum(black_box(&words)));
+                black_box(sum(black_box(&codes)));
             }
         },
     )
+}
+
+/// A whole query in turn with the reading; `ours` gives its ms, by round.
+pub(super) fn query(size: usize, mut ours: Option<impl FnMut(usize) -> Option<f64>>) -> Vec<Row> {
+    let codes = codes_of(size);
+    let timed = |name, is_ours| Timed { name, is_ours, rounds: Vec::new() };
+    let mut queries = timed("ours", true);
+    let mut reads = timed("plain read of the codes", false);
+    for round in 0..ROUNDS {
+        queries.rounds.extend(ours.as_mut().and_then(|ours| ours(round)));
+        let read = cpu_time_of(|| {
+            black_box(sum(black_box(&codes)));
+        });
+        reads.rounds.push(read.as_secs_f64() * 1e3);
+    }
+    timed_rows(AREA, &format!("query, top 10, {}", label(size)), "ms", &[queries, reads])
+}
+
+/// As many bytes as the codes have, a byte a number.
+fn codes_of(size: usize) -> Vec<u64> {
+    vec![1; size * DIMENSION / size_of::<u64>()]
 }
 
 /// Eight sums side by side: then the memory is what it waits for.

@@ -31,14 +31,15 @@ pub(super) fn all(plan: &Plan, data: &Data, contenders: &mut [Contender]) -> Vec
     rows
 }
 
-/// The ms of a query of a contender alone, which is filled for it.
-pub(super) fn query_of_ours(data: &Data, ours: &mut Contender) -> Option<f64> {
+/// A contender alone, filled: gives the ms of a query, by round.
+pub(super) fn filled(
+    data: &Data,
+    mut contender: Contender,
+) -> impl FnMut(usize) -> Option<f64> + use<> {
     told("filling ours alone", data);
-    ours.open(true)?;
-    ours.ask(&Order::Add { rows: 0..data.size, step: BATCH })?;
-    let answers = (0..ROUNDS).map(|round| ours.ask(&queries(round, None)));
-    let of_rounds: Option<Vec<f64>> = answers.map(|answer| Some(cost(&answer?).cpu)).collect();
-    Some(crate::harness::percentile(&of_rounds?, 0.2))
+    contender.open(true);
+    contender.ask(&Order::Add { rows: 0..data.size, step: BATCH });
+    move |round| Some(cost(&contender.ask(&queries(round, None))?).cpu)
 }
 
 /// In batches of 1000, each a durable change; until the last of them can be
