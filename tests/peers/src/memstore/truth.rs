@@ -10,40 +10,42 @@ use super::{DIMENSION, TOP};
 /// Two rows that are as near within the rounding of f32 are equally good.
 const ROUNDING: f64 = 1e-7;
 
-/// How near the tenth of the true ten is, for each of some queries.
+/// How near the last of the true ten is, for each of some queries.
 pub(super) struct Truth<'a> {
     data: &'a Data,
     queries: Range<usize>,
     by: Option<By>,
-    tenth: Vec<f64>,
+    /// And how many there are: a filter may leave fewer than ten.
+    last: Vec<(f64, usize)>,
 }
 
 impl<'a> Truth<'a> {
     pub(super) fn of(data: &'a Data, queries: Range<usize>, by: Option<By>) -> Self {
-        let mut truth = Self { data, queries: queries.clone(), by, tenth: Vec::new() };
+        let mut truth = Self { data, queries: queries.clone(), by, last: Vec::new() };
         for query in queries {
             let rows = (0..data.size).filter(|&row| truth.is_meant(query, row));
             let mut near: Vec<f64> = rows.map(|row| truth.nearness(query, row)).collect();
             near.sort_by(|one, other| other.total_cmp(one));
-            let tenth = near.get(TOP - 1).or(near.last()).copied();
-            truth.tenth.push(tenth.unwrap_or(f64::INFINITY));
+            near.truncate(TOP);
+            truth.last.push((near.last().copied().unwrap_or_default(), near.len()));
         }
         truth
     }
 
     /// Which share of the true ones was found.
     pub(super) fn recall(&self, found: &[Vec<String>]) -> f64 {
-        let pairs = self.queries.clone().zip(&self.tenth).zip(found);
-        let right = pairs.map(|((query, tenth), ids)| {
+        let pairs = self.queries.clone().zip(&self.last).zip(found);
+        let right = pairs.map(|((query, (last, count)), ids)| {
             // An id that comes twice is one.
             let rows: BTreeSet<usize> =
                 ids.iter().filter_map(|id| id.strip_prefix('e')?.parse().ok()).collect();
             let is_right = |row: &usize| {
-                self.is_meant(query, *row) && self.nearness(query, *row) >= tenth - ROUNDING
+                self.is_meant(query, *row) && self.nearness(query, *row) >= last - ROUNDING
             };
-            rows.iter().filter(|row| is_right(row)).count().min(TOP)
+            rows.iter().filter(|row| is_right(row)).count().min(*count)
         });
-        right.sum::<usize>() as f64 / (self.queries.len() * TOP) as f64
+        let all: usize = self.last.iter().map(|(_, count)| count).sum();
+        right.sum::<usize>() as f64 / all as f64
     }
 
     fn is_meant(&self, query: usize, row: usize) -> bool {
