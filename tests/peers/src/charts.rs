@@ -55,6 +55,7 @@ const CHARTS: [Chart; 3] = [
         title: "A new process that reads",
         panels: &[
             Panel { case: "open and first query", what: CPU, beside: None },
+            Panel { case: "process start to first answer", what: CPU, beside: None },
             Panel { case: "memory of a reading process", what: "MB resident", beside: None },
             Panel { case: "on the disk", what: "MB", beside: None },
         ],

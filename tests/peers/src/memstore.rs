@@ -37,6 +37,8 @@ const AREA: &str = "memstore";
 const DIMENSION: usize = 384;
 const TOP: usize = 10;
 const SIZE: usize = 100_000;
+/// With fewer, a filter of 1 % would leave hardly ten.
+const LEAST: usize = 1_000;
 const MILLION: usize = 1_000_000;
 
 pub(crate) fn measure(plan: &Plan) -> Vec<Row> {
@@ -52,7 +54,11 @@ fn measured(plan: &Plan) -> Result<Vec<Row>, String> {
     let source = Path::new(&source);
     let size = match std::env::var("LYRA_BENCH_SIZE") {
         Err(_) => SIZE,
-        Ok(size) => size.parse().map_err(|_| format!("LYRA_BENCH_SIZE is no number: `{size}`"))?,
+        Ok(size) => size
+            .parse()
+            .ok()
+            .filter(|size| *size >= LEAST)
+            .ok_or_else(|| format!("LYRA_BENCH_SIZE is no number from {LEAST}: `{size}`"))?,
     };
     let work = tempfile::tempdir_in(beside_this_program()?).map_err(|error| error.to_string())?;
     let data = Data::create(source, &work.path().join("data"), size)?;

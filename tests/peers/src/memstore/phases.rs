@@ -1,6 +1,8 @@
 //! What is measured, one after the other: filling the stores, asking them,
 //! opening them anew, adding to them one by one.
 
+use std::time::Instant;
+
 use super::contender::Contender;
 use super::data::{Data, SPARE};
 use super::orders::{Answer, By, Cost, Order};
@@ -124,11 +126,12 @@ fn on_disk(data: &Data, contenders: &[Contender]) -> Vec<Row> {
 }
 
 /// A new process opens the store for reading, and asks once; its memory is
-/// looked at after some more questions. To start the interpreter and to import
-/// the package counts as memory, as its user has it, and not as time.
+/// looked at after some more questions. The start of an interpreter and the
+/// imports count only from the start of the process, and as memory.
 fn open(plan: &Plan, data: &Data, contenders: &mut [Contender]) -> Vec<Row> {
     told("opening the stores", data);
     let mut costs = vec![Vec::new(); contenders.len()];
+    let mut from_start = costs.clone();
     let mut resident = vec![Vec::new(); contenders.len()];
     let mut order: Vec<usize> = (0..contenders.len()).collect();
     let mut shuffle = plan.shuffle();
@@ -136,17 +139,21 @@ fn open(plan: &Plan, data: &Data, contenders: &mut [Contender]) -> Vec<Row> {
         shuffle.shuffle(&mut order);
         for &at in &order {
             let one = &mut contenders[at];
+            let start = Instant::now();
             let opened = one.open(false);
             let first = one.ask(&Order::Query { queries: round..round + 1, by: None });
+            let wall = start.elapsed().as_secs_f64() * 1e3;
             let more = one.ask(&Order::Query { queries: 10..30, by: None });
             one.close();
             let (Some(opened), Some(first), Some(more)) = (opened, first, more) else { continue };
+            from_start[at].push(Cost { cpu: first.spent, wall });
             let (opened, first) = (cost(&opened), cost(&first));
             costs[at].push(Cost { cpu: opened.cpu + first.cpu, wall: opened.wall + first.wall });
             resident[at].push(more.resident);
         }
     }
     let mut rows = rows_of(data, "open and first query", contenders, &costs);
+    rows.extend(rows_of(data, "process start to first answer", contenders, &from_start));
     let typical = |values: &Vec<f64>| (!values.is_empty()).then(|| median(values));
     let resident =
         contenders.iter().zip(&resident).map(|(one, values)| timed(one, typical(values)));
