@@ -170,6 +170,7 @@ const TABLE: &[(Exit, &[&str])] = &[
             "memstore.invalid_entry",
             "memstore.invalid_query",
             "memstore.newer_format",
+            "memstore.older_format",
             "memstore.no_embedder",
             "memstore.not_a_store",
             "memstore.unsupported_file",

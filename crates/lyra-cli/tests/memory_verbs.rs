@@ -173,3 +173,21 @@ fn a_new_collection_is_made_as_it_was_asked_for() {
         "cli.usage"
     );
 }
+
+#[test]
+fn words_count_where_it_is_asked_for_and_a_store_is_kept_in_shape() {
+    let place = Place::new();
+    for content in ["the-Elbe-is-wide", "a-day-in-spring", "nothing-at-all"] {
+        place.done(&format!("memory add --kind fact --content {content}"));
+    }
+    let found = place.json("memory search Elbe --hybrid -n 1");
+    assert_eq!(found["hits"][0]["entry"]["content"], "the-Elbe-is-wide");
+    assert!(found["hits"][0]["score"].as_f64().unwrap() > 0.03, "first by both: {found}");
+    let found = place.json("memory search spring --hybrid=Elbe -n 3");
+    assert_eq!(found["hits"].as_array().unwrap().len(), 3);
+    assert!(place.json("memory search Elbe")["hits"][0].get("score").is_none());
+    assert_eq!(place.json("memory reindex")["entries"], 3);
+    assert!(place.json("memory compact")["bytes_after"].as_u64().unwrap() > 0);
+    place.done("memory check");
+    assert_eq!(place.fails("memory reindex --store nowhere", 3)["code"], "memstore.no_store");
+}

@@ -26,6 +26,8 @@ fn every_command_prints_the_document_that_the_readme_describes() {
         ("memory count", "memory count"),
         ("memory stats", "memory stats"),
         ("memory check", "memory check"),
+        ("memory reindex", "memory reindex"),
+        ("memory compact", "memory compact"),
         ("memory export --output FILE", "memory export --output out.jsonl"),
         ("memory delete", "memory delete a"),
         ("backup create", "backup create --meta reason=test"),

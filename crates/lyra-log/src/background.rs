@@ -21,7 +21,7 @@ use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuar
 
 use crate::files::FileError;
 use crate::files::error::UnwrittenSnafu;
-use crate::sink::Sink;
+use crate::sink::{Sink, Unfinished, Whole};
 
 #[cfg(test)]
 mod tests;
@@ -170,14 +170,18 @@ impl Background {
 
 impl Sink for Background {
     fn line(&self, level: Level, line: &[u8]) {
+        self.unfinished(level, &mut Whole(line));
+    }
+
+    fn unfinished(&self, level: Level, line: &mut dyn Unfinished) {
         if self.shared.is_closed.load(Ordering::Acquire) {
-            return self.shared.sink.line(level, line);
+            return self.shared.sink.unfinished(level, line);
         }
-        let tagged = [&[tag(level)], line].concat();
         let most = self.queue.lines as u64;
         let is_full = |counts: &QueueCounts| counts.accepted - counts.written >= most;
         let counts = self.shared.lock();
         let mut counts = self.shared.wait_while(counts, self.queue.patience, is_full);
+        let tagged = [&[tag(level)], line.finish()].concat();
         if is_full(&counts) {
             counts.dropped += 1;
             return;

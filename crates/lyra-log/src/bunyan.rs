@@ -11,7 +11,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::{Levels, Operation, Run, Settings, Sink};
+use crate::{Levels, Operation, Run, Settings, Sink, Unfinished};
 use record::Record;
 
 /// Lines in the [bunyan](https://github.com/trentm/node-bunyan) format, made by
@@ -81,13 +81,30 @@ impl<'a> MakeWriter<'a> for Lines {
     }
 }
 
+/// A line but for its number; its time is the formatter's.
+struct Unnumbered<'a> {
+    /// Until it is finished.
+    mended: Option<Record>,
+    run: &'a Run,
+    line: Vec<u8>,
+}
+
+impl Unfinished for Unnumbered<'_> {
+    fn finish(&mut self) -> &[u8] {
+        if let Some(mended) = self.mended.take() {
+            self.line = mended.into_line(self.run.next(), self.run.id());
+        }
+        &self.line
+    }
+}
+
 impl Write for Line<'_> {
     /// The formatter gives a whole line at once.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         if let Some(level) = self.level {
             let Lines { sink, run, settings, .. } = self.lines;
             let mended = Record::read(line).at(level).mended(settings);
-            sink.line(level, &mended.into_line(run.next(), run.id()));
+            sink.unfinished(level, &mut Unnumbered { mended: Some(mended), run, line: Vec::new() });
         }
         Ok(line.len())
     }

@@ -13,7 +13,7 @@ use crate::buffers::{self, Buffers};
 use crate::fields::{OneLayer, Pen, SpanFields, Spot};
 use crate::format::{Format, HEAD, Stamp, human::Human, json::Json};
 use crate::spans;
-use crate::{Colours, Operation, Run, Settings, Sink};
+use crate::{Colours, Operation, Run, Settings, Sink, Unfinished};
 
 /// One JSON object a line, for whatever reads logs.
 ///
@@ -235,16 +235,10 @@ impl<F: Format> LineLayer<F> {
         }
     }
 
-    /// The time and the number are taken last, so that lines which others
-    /// finish meanwhile come before this one in both.
+    /// The time and the number are taken last, when the sink says so.
     fn finish(&self, buffers: &mut Buffers, level: tracing::Level, dropped: usize) {
-        let Buffers { line, head, clock, .. } = buffers;
-        self.format.end(line, dropped, self.run.id());
-        let stamp = Stamp { clock, now: (self.settings.now)(), level, seq: self.run.next() };
-        self.format.head(head, stamp);
-        let start = HEAD - head.len();
-        line[start..HEAD].copy_from_slice(head);
-        self.sink.line(level, &line[start..]);
+        self.format.end(&mut buffers.line, dropped, self.run.id());
+        self.sink.unfinished(level, &mut Headless { layer: self, buffers, level, start: None });
     }
 
     fn pen<'a>(&'a self, buffers: &'a mut Buffers) -> Pen<'a, F> {
@@ -256,6 +250,30 @@ impl<F: Format> LineLayer<F> {
         S: for<'a> LookupSpan<'a>,
     {
         span.extensions().get::<SpanFields>()?.of(self.id)?.operation
+    }
+}
+
+/// A line without its head, for which there is room in front of it.
+struct Headless<'a, F> {
+    layer: &'a LineLayer<F>,
+    buffers: &'a mut Buffers,
+    level: tracing::Level,
+    /// Where the finished line begins.
+    start: Option<usize>,
+}
+
+impl<F: Format> Unfinished for Headless<'_, F> {
+    fn finish(&mut self) -> &[u8] {
+        let Buffers { line, head, clock, .. } = &mut *self.buffers;
+        let start = *self.start.get_or_insert_with(|| {
+            let LineLayer { format, run, settings, .. } = self.layer;
+            let stamp = Stamp { clock, now: (settings.now)(), level: self.level, seq: run.next() };
+            format.head(head, stamp);
+            let start = HEAD - head.len();
+            line[start..HEAD].copy_from_slice(head);
+            start
+        });
+        &line[start..]
     }
 }
 

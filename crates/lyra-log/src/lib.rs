@@ -49,7 +49,7 @@ pub use panics::{Backtraces, Panics};
 pub use redact::Redaction;
 pub use run::Run;
 pub use settings::Settings;
-pub use sink::Sink;
+pub use sink::{Sink, Unfinished};
 
 #[cfg(feature = "background")]
 #[cfg_attr(docsrs, doc(cfg(feature = "background")))]

@@ -2,7 +2,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tracing::Level;
 
-use crate::Sink;
+use crate::sink::Whole;
+use crate::{Sink, Unfinished};
 
 /// A [`Sink`] that keeps the lines in memory: for tests.
 #[derive(Debug, Default)]
@@ -36,7 +37,13 @@ impl MemorySink {
 
 impl Sink for MemorySink {
     fn line(&self, level: Level, line: &[u8]) {
+        self.unfinished(level, &mut Whole(line));
+    }
+
+    fn unfinished(&self, level: Level, line: &mut dyn Unfinished) {
+        let mut lines = self.lock();
+        let line = line.finish();
         let text = String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(line)).into_owned();
-        self.lock().push((level, text));
+        lines.push((level, text));
     }
 }

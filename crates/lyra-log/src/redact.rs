@@ -108,12 +108,18 @@ impl Redaction {
         self
     }
 
-    /// This very value, wherever it stands. One of fewer than four bytes is
+    /// This very value, wherever it stands, also as it is written within
+    /// quotes. One of fewer than four bytes is
     /// left alone: it would tear ordinary words.
     #[must_use]
     pub fn with_value(mut self, value: impl Into<Secret<String>>) -> Self {
         let value = value.into();
         if value.expose().len() >= 4 {
+            // As `Debug` and JSON write it.
+            let quoted = value.expose().escape_debug().to_string();
+            if quoted != *value.expose() {
+                self.rules().values.push(Secret::new(quoted));
+            }
             self.rules().values.push(value);
         }
         self

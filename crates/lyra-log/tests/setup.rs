@@ -124,3 +124,37 @@ fn what_cannot_be_set_up_says_why_and_leaves_nothing() {
     let _holds = there().build::<tracing_subscriber::Registry>().unwrap();
     assert_eq!(code(there().with_console(Console::Human)), "log.in_use");
 }
+
+/// Eight threads, with rotations that make them wait: in the files they stand
+/// in the order of their numbers, at once and by way of the background.
+#[test]
+fn lines_of_many_threads_stand_in_the_order_of_their_numbers() {
+    let deliveries: &[fn(lyra_log::Builder) -> lyra_log::Builder] = &[
+        |setup| setup,
+        #[cfg(feature = "background")]
+        |setup| setup.with_background(lyra_log::Queue::default()),
+    ];
+    for with_delivery in deliveries {
+        let dir = tempfile::tempdir().unwrap();
+        let setup = builder("agent").with_dir(dir.path());
+        let setup = with_delivery(setup.with_rotation(Rotation::size_bytes(20_000).keep(1000)));
+        let (layer, guard) = setup.build().unwrap();
+        let here = tracing::Dispatch::new(tracing_subscriber::registry().with(layer));
+        std::thread::scope(|scope| {
+            for thread in 0..8 {
+                let here = &here;
+                scope.spawn(move || {
+                    tracing::dispatcher::with_default(here, || {
+                        (0..1000).for_each(|line| tracing::info!(thread, line, "told"));
+                    });
+                });
+            }
+        });
+        guard.close().unwrap();
+        let log = lyra_log::read::Log::open(dir.path(), "agent").unwrap();
+        let records = log.records().unwrap().filter_map(lyra_log::read::Entry::into_record);
+        let found: Vec<u64> = records.map(|record| record.seq().unwrap()).collect();
+        assert_eq!(found, (1..=8000).collect::<Vec<_>>());
+        assert!(log.verify().unwrap().is_whole());
+    }
+}

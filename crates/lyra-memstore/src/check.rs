@@ -8,6 +8,8 @@ use crate::fault::Faults;
 use crate::store::rows::{self, WITH_VECTOR};
 use crate::{CollectionInfo, Limits, MemoryStore, Space, validate, vector};
 
+mod derived;
+
 /// What a check found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -50,6 +52,8 @@ pub struct StoreStats {
     pub database_bytes: u64,
     /// The size of what is committed but not yet moved into that file.
     pub wal_bytes: u64,
+    /// The codes that this process has in memory, in bytes.
+    pub code_bytes: u64,
 }
 
 impl MemoryStore {
@@ -69,12 +73,15 @@ impl MemoryStore {
             collections,
             database_bytes: size(self.database()),
             wal_bytes: size(wal.as_ref()),
+            code_bytes: self.codes().bytes() as u64,
         })
     }
 
     /// Reads everything and looks for what cannot be: damaged pages, entries
     /// without a vector, vectors of a wrong dimension, numbers that are none,
-    /// entries that would not be accepted.
+    /// entries that would not be accepted, codes that are not those of their
+    /// vectors, and an index that is not that of the entries.
+    /// [`reindex`](Self::reindex) mends the last two.
     ///
     /// Entries are held to the widest limits, since those of another program
     /// may differ.
@@ -84,12 +91,19 @@ impl MemoryStore {
     /// Whatever a read can meet; what it finds wrong is in the report.
     pub fn check(&self) -> Result<CheckReport, MemoryError> {
         let mut report = CheckReport { entries: 0, problem_count: 0, problems: Vec::new() };
-        self.read(|connection| {
+        // SQLite 3.54's check of a full-text table takes what the connection has
+        // remembered of it, whatever others have committed since, and then
+        // calls it damaged; a query looks first.
+        self.read_afresh(|connection| {
             let failed = |source| self.failed("check", source);
             check_database(connection, &mut report).map_err(failed)?;
             // Rows of a damaged database may not even be readable.
             if report.is_ok() {
                 check_entries(connection, &mut report).map_err(failed)?;
+            }
+            // Nothing follows from entries that are wrong themselves.
+            if report.is_ok() {
+                check_derived(connection, &mut report).map_err(failed)?;
             }
             Ok(())
         })?;
@@ -145,6 +159,17 @@ fn check_entries(connection: &Connection, report: &mut CheckReport) -> rusqlite:
             Ok(stored) => check_entry(&stored.entry, number, &limits, space, report),
             Err(error) => report.problem(format!("entry {number} cannot be read: {error}")),
         }
+    }
+    Ok(())
+}
+
+fn check_derived(connection: &Connection, report: &mut CheckReport) -> rusqlite::Result<()> {
+    let mut collections =
+        connection.prepare("SELECT name, collection, dimension FROM collections")?;
+    let mut found = collections.query([])?;
+    while let Some(row) = found.next()? {
+        let name: String = row.get(0)?;
+        derived::check(connection, &name, row.get(1)?, row.get(2)?, report)?;
     }
     Ok(())
 }

@@ -42,6 +42,8 @@ codes! {
         "check the path; a store is made by the first write to it";
     NEWER_FORMAT = "memstore.newer_format",
         "use the version of lyra that wrote it, or a newer one";
+    OLDER_FORMAT = "memstore.older_format",
+        "open the store for writing once, as `lyra memory reindex` does";
     CORRUPT = "memstore.corrupt",
         "restore the newest verified backup; keep the damaged store until that worked";
     LOCKED = "memstore.locked",

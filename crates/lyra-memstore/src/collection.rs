@@ -2,17 +2,19 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::path::PathBuf;
 
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 use snafu::{ResultExt, ensure};
 
-use crate::error::{CollectionNotFoundSnafu, ExportSnafu, InvalidQuerySnafu, MemoryError};
+use crate::error::{CollectionNotFoundSnafu, ExportSnafu, MemoryError};
 use crate::fault::Faults;
 use crate::import::{ImportOptions, ImportProgress, ImportReport};
-use crate::nearest::{Near, Nearest};
 use crate::prepare::prepare;
-use crate::query::Target;
-use crate::store::rows::{self, EntryNumber, Prepared, Stored, WITH_VECTOR, WITHOUT_VECTOR};
-use crate::{Entry, EntryPatch, Filter, Hit, List, MemoryStore, Query, Space, import, vector};
+use crate::store::rows::{self, Prepared, Stored, WITH_VECTOR, WITHOUT_VECTOR};
+use crate::{Entry, EntryPatch, Filter, List, MemoryStore, Space, import};
+
+mod search;
+#[cfg(test)]
+mod tests;
 
 /// A named set of entries whose vectors can be compared.
 ///
@@ -144,18 +146,28 @@ impl Collection {
         if limit == 0 {
             return Ok(entries);
         }
-        self.scan(columns, |stored| {
-            if filter.as_ref().is_some_and(|filter| !filter.matches(&stored.entry)) {
-                return Ok(true);
+        match filter {
+            Some(filter) => self.with_matching(&filter, |connection, slots| {
+                let mut by_slot = rows::by_slot(connection, self.number, columns)?;
+                slots
+                    .iter()
+                    .skip(to_skip)
+                    .take(limit)
+                    .map(|slot| Ok(by_slot.of(slot)?.entry))
+                    .collect()
+            }),
+            None => {
+                self.scan(columns, |stored| {
+                    if to_skip > 0 {
+                        to_skip -= 1;
+                        return Ok(true);
+                    }
+                    entries.push(stored.entry);
+                    Ok(entries.len() < limit)
+                })?;
+                Ok(entries)
             }
-            if to_skip > 0 {
-                to_skip -= 1;
-                return Ok(true);
-            }
-            entries.push(stored.entry);
-            Ok(entries.len() < limit)
-        })?;
-        Ok(entries)
+        }
     }
 
     /// How many entries there are.
@@ -180,46 +192,7 @@ impl Collection {
     /// meet.
     pub fn count_where(&self, filter: &Filter) -> Result<u64, MemoryError> {
         filter.check()?;
-        let mut count = 0;
-        self.scan(WITHOUT_VECTOR, |stored| {
-            count += u64::from(filter.matches(&stored.entry));
-            Ok(true)
-        })?;
-        Ok(count)
-    }
-
-    /// The entries that are nearest to a text or a vector, nearest first, and
-    /// of those that are equally near the oldest first. It is exact: every
-    /// vector is looked at.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidQuery`](MemoryError::InvalidQuery),
-    /// [`InvalidFilter`](MemoryError::InvalidFilter),
-    /// [`NoEmbedder`](MemoryError::NoEmbedder) for a text in a collection of
-    /// the caller's vectors, what the embedder reports, and whatever a read
-    /// can meet.
-    pub fn query(&self, query: Query) -> Result<Vec<Hit>, MemoryError> {
-        let Query { target, top, filter, with_embeddings } = query;
-        ensure!(top > 0, InvalidQuerySnafu { reason: "it asks for no hits" });
-        if let Some(filter) = &filter {
-            filter.check()?;
-        }
-        let target = self.target_vector(target)?;
-        let columns = if with_embeddings { WITH_VECTOR } else { WITHOUT_VECTOR };
-        self.read("search", |connection| {
-            let nearest = match &filter {
-                Some(filter) => self.nearest_matching(connection, &target, top, filter)?,
-                None => self.nearest(connection, &target, top)?,
-            };
-            nearest
-                .into_iter()
-                .map(|near| {
-                    let stored = rows::by_number(connection, columns, near.number)?;
-                    Ok(Hit { entry: stored.entry, distance: near.distance })
-                })
-                .collect()
-        })
+        self.with_matching(filter, |_, slots| Ok(slots.len() as u64))
     }
 
     /// Calls `visit` with every entry, with its vector, in the order in which
@@ -306,7 +279,7 @@ impl Collection {
 
     /// Vectors for the contents that patches bring to entries whose vectors an
     /// embedder makes, so that no embedder runs while others wait to write.
-    fn vectors_for(
+    pub(crate) fn vectors_for(
         &self,
         patches: &[EntryPatch],
     ) -> Result<HashMap<String, Vec<f32>>, MemoryError> {
@@ -365,96 +338,5 @@ impl Collection {
             self.check_there(connection)?;
             work(connection).map_err(|source| self.store.failed(operation, source))
         })
-    }
-
-    fn target_vector(&self, target: Target) -> Result<Vec<f32>, MemoryError> {
-        match target {
-            Target::Text(text) => {
-                ensure!(!text.is_empty(), InvalidQuerySnafu { reason: "its text is empty" });
-                let made = self.store.embedders().embed(&self.name, &self.space, &[&text])?;
-                Ok(made.into_iter().next().expect("the number of answers was checked"))
-            }
-            Target::Embedding(given) => {
-                let mut faults = Faults::default();
-                vector::check(&given, Some(&self.space), "embedding", &mut faults);
-                if let Err(faults) = faults.into_result() {
-                    return InvalidQuerySnafu { reason: faults.to_string() }.fail();
-                }
-                Ok(vector::settle(given, self.space.metric))
-            }
-        }
-    }
-
-    fn nearest(
-        &self,
-        connection: &Connection,
-        target: &[f32],
-        top: usize,
-    ) -> rusqlite::Result<Vec<Near>> {
-        let mut nearest = Nearest::new(top);
-        let mut statement = connection.prepare_cached(
-            "SELECT e.entry, v.vector FROM entries e JOIN embeddings v USING (entry)
-             WHERE e.collection = ? ORDER BY e.entry",
-        )?;
-        let mut found = statement.query(params![self.number])?;
-        let mut stored = Vec::with_capacity(target.len());
-        while let Some(row) = found.next()? {
-            self.consider(
-                row.get(0)?,
-                row.get_ref(1)?.as_blob()?,
-                target,
-                &mut stored,
-                &mut nearest,
-            )?;
-        }
-        Ok(nearest.into_sorted())
-    }
-
-    /// The vectors of entries that do not match are never read.
-    fn nearest_matching(
-        &self,
-        connection: &Connection,
-        target: &[f32],
-        top: usize,
-        filter: &Filter,
-    ) -> rusqlite::Result<Vec<Near>> {
-        let mut nearest = Nearest::new(top);
-        let sql = format!("{WITHOUT_VECTOR} WHERE e.collection = ? ORDER BY e.entry");
-        let mut statement = connection.prepare_cached(&sql)?;
-        let mut vectors =
-            connection.prepare_cached("SELECT vector FROM embeddings WHERE entry = ?")?;
-        let mut found = statement.query(params![self.number])?;
-        let mut stored = Vec::with_capacity(target.len());
-        while let Some(row) = found.next()? {
-            let candidate = rows::read(row)?;
-            if filter.matches(&candidate.entry) {
-                vectors.query_row([candidate.number], |row| {
-                    let blob = row.get_ref(0)?.as_blob()?;
-                    self.consider(candidate.number, blob, target, &mut stored, &mut nearest)
-                })?;
-            }
-        }
-        Ok(nearest.into_sorted())
-    }
-
-    fn consider(
-        &self,
-        number: EntryNumber,
-        blob: &[u8],
-        target: &[f32],
-        stored: &mut Vec<f32>,
-        nearest: &mut Nearest,
-    ) -> rusqlite::Result<()> {
-        if !vector::read_blob(blob, stored) || stored.len() != target.len() {
-            let detail = format!("the vector of entry {number} has another dimension");
-            return Err(rusqlite::Error::FromSqlConversionFailure(
-                1,
-                rusqlite::types::Type::Blob,
-                detail.into(),
-            ));
-        }
-        let distance = vector::distance(self.space.metric, target, stored);
-        nearest.offer(Near { distance, number });
-        Ok(())
     }
 }

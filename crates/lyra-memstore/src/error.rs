@@ -184,6 +184,22 @@ pub enum MemoryError {
         location: Location,
     },
 
+    /// An older version wrote the store, and it is opened for reading only.
+    #[snafu(display(
+        "{} has format {found}, and is read in format {supported}", path.display()
+    ))]
+    #[non_exhaustive]
+    OlderFormat {
+        /// The store.
+        path: PathBuf,
+        /// Its format version.
+        found: i64,
+        /// The format version that is read here.
+        supported: i64,
+        #[snafu(implicit)]
+        location: Location,
+    },
+
     /// The store is damaged.
     #[non_exhaustive]
     #[snafu(display("{} is damaged: {detail}", path.display()))]
@@ -361,6 +377,44 @@ impl MemoryError {
     }
 }
 
+#[cfg(feature = "tokio")]
+impl MemoryError {
+    /// The same once more, for another whose change was in the same commit.
+    pub(crate) fn again(&self) -> Self {
+        let location = std::panic::Location::caller();
+        match self {
+            Self::DiskFull { path, source, .. } => {
+                let source = Box::new(again(&**source));
+                Self::DiskFull { path: path.clone(), source, location }
+            }
+            Self::Storage { path, operation, source, .. } => {
+                let source = Box::new(again(&**source));
+                Self::Storage { path: path.clone(), operation, source, location }
+            }
+            Self::Corrupt { path, detail, .. } => {
+                Self::Corrupt { path: path.clone(), detail: detail.clone(), location }
+            }
+            Self::ReadOnly { path, .. } => Self::ReadOnly { path: path.clone(), location },
+            Self::Locked { path, .. } => Self::Locked { path: path.clone(), owner: None, location },
+            other => Self::TransactionAborted { first: other.code(), location },
+        }
+    }
+}
+
+/// An error of SQLite's is a number and a text.
+#[cfg(feature = "tokio")]
+fn again(error: &(dyn std::error::Error + Send + Sync + 'static)) -> rusqlite::Error {
+    match error.downcast_ref() {
+        Some(rusqlite::Error::SqliteFailure(failure, text)) => {
+            rusqlite::Error::SqliteFailure(*failure, text.clone())
+        }
+        _ => {
+            let failure = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ERROR);
+            rusqlite::Error::SqliteFailure(failure, Some(error.to_string()))
+        }
+    }
+}
+
 /// A few ids, and how many more there are.
 fn named(ids: &[String]) -> String {
     const SHOWN: usize = 5;
@@ -408,6 +462,7 @@ impl Classify for MemoryError {
             Self::NotAStore { .. } => codes::NOT_A_STORE,
             Self::NoStore { .. } => codes::NO_STORE,
             Self::NewerFormat { .. } => codes::NEWER_FORMAT,
+            Self::OlderFormat { .. } => codes::OLDER_FORMAT,
             Self::Corrupt { .. } => codes::CORRUPT,
             Self::Locked { .. } => codes::LOCKED,
             Self::Busy { .. } => codes::BUSY,
@@ -461,7 +516,8 @@ impl Classify for MemoryError {
             }
             Self::Embedding { collection, .. } => context.with("collection", collection),
             Self::EmbedderAnswer { fingerprint, .. } => context.with("embedder", fingerprint),
-            Self::NewerFormat { path, found, supported, .. } => {
+            Self::NewerFormat { path, found, supported, .. }
+            | Self::OlderFormat { path, found, supported, .. } => {
                 context.with("path", path).with("found", *found).with("supported", *supported)
             }
             Self::Locked { path, owner, .. } => {
@@ -502,6 +558,7 @@ impl Classify for MemoryError {
             | Self::NotAStore { location, .. }
             | Self::NoStore { location, .. }
             | Self::NewerFormat { location, .. }
+            | Self::OlderFormat { location, .. }
             | Self::Corrupt { location, .. }
             | Self::Locked { location, .. }
             | Self::Busy { location, .. }

@@ -1,9 +1,12 @@
+#[cfg(test)]
 use std::cmp::Ordering;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
+#[cfg(test)]
+use crate::Entry;
 use crate::error::{InvalidFilterSnafu, MemoryError};
-use crate::{Entry, EntryKind, MetadataValue};
+use crate::{EntryKind, MetadataValue};
 
 /// Which entries are meant.
 ///
@@ -22,10 +25,10 @@ use crate::{Entry, EntryKind, MetadataValue};
 /// # Ok::<(), lyra_memstore::MemoryError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
-pub struct Filter(Node);
+pub struct Filter(pub(crate) Node);
 
 #[derive(Debug, Clone, PartialEq)]
-enum Node {
+pub(crate) enum Node {
     Compare { key: String, operator: Operator, value: MetadataValue },
     In { key: String, values: Vec<MetadataValue>, wanted: bool },
     Exists(String),
@@ -39,7 +42,7 @@ enum Node {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Operator {
+pub(crate) enum Operator {
     Eq,
     Ne,
     Gt,
@@ -192,6 +195,8 @@ impl Filter {
         InvalidFilterSnafu { reason }.fail()
     }
 
+    /// What is looked up to answer it, as a reader sees it; only tests ask.
+    #[cfg(test)]
     pub(crate) fn matches(&self, entry: &Entry) -> bool {
         match &self.0 {
             Node::Compare { key, operator, value } => {
@@ -307,6 +312,7 @@ fn is_finite(value: &MetadataValue) -> bool {
     !matches!(value, MetadataValue::Float(number) if !number.is_finite())
 }
 
+#[cfg(test)]
 fn compare(a: &MetadataValue, b: &MetadataValue) -> Option<Ordering> {
     use MetadataValue::{Bool, Float, Int, Text};
     match (a, b) {
@@ -322,6 +328,7 @@ fn compare(a: &MetadataValue, b: &MetadataValue) -> Option<Ordering> {
 
 /// An integer and a float, exactly: neither type holds all values of the
 /// other, so neither is converted before it is known to fit.
+#[cfg(test)]
 fn compare_mixed(integer: i64, float: f64) -> Option<Ordering> {
     const TWO_TO_63: f64 = 9_223_372_036_854_775_808.0;
     if float.is_nan() {

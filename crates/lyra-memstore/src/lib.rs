@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "tokio")]
+mod asynchronous;
 mod check;
 mod codes;
 mod collection;
@@ -15,16 +17,20 @@ mod import;
 mod json;
 mod lexical;
 mod limits;
+mod matching;
 mod metadata;
 mod nearest;
 mod prepare;
 mod query;
+mod scan;
 mod space;
 mod store;
 mod transaction;
 mod validate;
 mod vector;
 
+#[cfg(feature = "tokio")]
+pub use asynchronous::{AsyncCollection, AsyncMemoryStore};
 pub use check::{CheckReport, StoreStats};
 pub use codes::CODES;
 pub use collection::Collection;
@@ -42,5 +48,5 @@ pub use limits::Limits;
 pub use metadata::{Metadata, MetadataValue};
 pub use query::{Hit, List, Query};
 pub use space::{Metric, Space};
-pub use store::{CollectionInfo, LockOwner, MemoryStore, MemoryStoreBuilder};
+pub use store::{CollectionInfo, CompactReport, LockOwner, MemoryStore, MemoryStoreBuilder};
 pub use transaction::Transaction;

@@ -1,5 +1,6 @@
 use serde::Serialize;
 
+use crate::error::{InvalidQuerySnafu, MemoryError};
 use crate::{Entry, Filter};
 
 /// What to look for, how many of it, and among which entries.
@@ -15,6 +16,27 @@ pub struct Query {
     pub(crate) top: usize,
     pub(crate) filter: Option<Filter>,
     pub(crate) with_embeddings: bool,
+    pub(crate) words: Option<Words>,
+}
+
+/// Which words count as well.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Words {
+    /// Those of the text that is looked for.
+    OfTarget,
+    Of(String),
+}
+
+impl Words {
+    pub(crate) fn text(self, target: &Target) -> Result<String, MemoryError> {
+        match (self, target) {
+            (Self::Of(text), _) => Ok(text),
+            (Self::OfTarget, Target::Text(text)) => Ok(text.clone()),
+            (Self::OfTarget, Target::Embedding(_)) => {
+                InvalidQuerySnafu { reason: "a vector has no words: name them" }.fail()
+            }
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -40,7 +62,26 @@ impl Query {
     }
 
     fn of(target: Target) -> Self {
-        Self { target, top: Self::DEFAULT_TOP, filter: None, with_embeddings: false }
+        Self { target, top: Self::DEFAULT_TOP, filter: None, with_embeddings: false, words: None }
+    }
+
+    /// What fits by its words counts as well: the nearest and those whose
+    /// words fit best are joined by their ranks, so that a name or a number
+    /// that an embedder has no sense for is found.
+    ///
+    /// For a vector use [`hybrid_with`](Self::hybrid_with).
+    #[must_use]
+    pub fn hybrid(mut self) -> Self {
+        self.words = Some(Words::OfTarget);
+        self
+    }
+
+    /// As [`hybrid`](Self::hybrid), with other words than those of the text,
+    /// or with words for a vector.
+    #[must_use]
+    pub fn hybrid_with(mut self, words: impl Into<String>) -> Self {
+        self.words = Some(Words::Of(words.into()));
+        self
     }
 
     /// At most that many hits. 10 by default.
@@ -74,6 +115,11 @@ pub struct Hit {
     /// How far it is from what was looked for, in the collection's
     /// [`Metric`](crate::Metric).
     pub distance: f64,
+    /// Of a [hybrid](Query::hybrid) query, by what the hits are in order: the
+    /// sum of 1 / (60 + rank) of its place among the nearest and its place
+    /// among those whose words fit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub score: Option<f64>,
 }
 
 impl Hit {

@@ -14,16 +14,22 @@ use crate::events;
 use crate::prepare::Embedders;
 use crate::{Collection, Limits, Metric, Space, Transaction};
 
+pub(crate) mod codes;
+pub(crate) mod derived;
 mod file_id;
 mod gate;
 mod lock;
+mod maintain;
 mod open;
 pub(crate) mod rows;
 mod schema;
 
+use codes::Shelf;
+use derived::Derived;
 use file_id::FileId;
 pub(crate) use gate::Turn;
 pub use lock::LockOwner;
+pub use maintain::CompactReport;
 pub use open::MemoryStoreBuilder;
 
 /// What an agent remembers, in one directory.
@@ -60,6 +66,7 @@ struct Inner {
     embedders: Embedders,
     lock_timeout: Duration,
     identity: Option<FileId>,
+    codes: Shelf,
     // Declared before the writer, so that its connection closes last: a reader
     // could not move the log into the database.
     idle_readers: Mutex<Vec<Connection>>,
@@ -103,6 +110,7 @@ impl MemoryStore {
             limits: Limits::default(),
             embedders: Embedders::default(),
             lock_timeout: Duration::from_secs(30),
+            memory_budget: usize::MAX,
         }
     }
 
@@ -200,11 +208,14 @@ impl MemoryStore {
     pub fn drop_collection(&self, name: &str) -> Result<(), MemoryError> {
         let transaction = self.begin()?;
         let (number, _) = self.known_collection(transaction.connection(), name)?;
-        transaction
-            .connection()
+        let connection = transaction.connection();
+        connection
             .execute("DELETE FROM collections WHERE collection = ?", [number])
+            .and_then(|_| Derived::drop(connection, number))
             .map_err(|source| self.failed("drop a collection of", source))?;
-        transaction.commit()
+        transaction.commit()?;
+        self.0.codes.forget(number);
+        Ok(())
     }
 
     /// Runs `work` in a transaction, and commits when it succeeds.
@@ -260,6 +271,13 @@ impl MemoryStore {
     ///
     /// As [`begin`](Self::begin).
     pub fn begin_within(&self, timeout: Duration) -> Result<Transaction<'_>, MemoryError> {
+        let started = Instant::now();
+        let turn = self.turn(timeout)?;
+        Transaction::begin(self, turn, timeout.saturating_sub(started.elapsed()))
+    }
+
+    /// The turn to write, which others wait for meanwhile.
+    fn turn(&self, timeout: Duration) -> Result<Turn<'_>, MemoryError> {
         let Some(writer) = &self.0.writer else {
             return ReadOnlySnafu { path: &self.0.directory }.fail();
         };
@@ -269,7 +287,7 @@ impl MemoryStore {
         })?;
         self.check_in_place()?;
         ensure!(writer.lock.is_in_place(), MovedSnafu { path: &self.0.directory });
-        Transaction::begin(self, turn, timeout.saturating_sub(started.elapsed()))
+        Ok(turn)
     }
 
     /// The directory of the store.
@@ -286,6 +304,10 @@ impl MemoryStore {
 
     pub(crate) fn embedders(&self) -> &Embedders {
         &self.0.embedders
+    }
+
+    pub(crate) fn codes(&self) -> &Shelf {
+        &self.0.codes
     }
 
     pub(crate) fn database(&self) -> &Path {
@@ -318,15 +340,31 @@ impl MemoryStore {
             Some(connection) => connection,
             None => schema::open_reader(&self.0.database)?,
         };
-        let snapshot =
-            connection.unchecked_transaction().map_err(|source| self.failed("read", source))?;
-        let result = work(&snapshot);
-        drop(snapshot);
+        let result = self.on_snapshot(&connection, work);
         let mut idle = idle();
         if idle.len() < MAX_IDLE {
             idle.push(connection);
         }
         result
+    }
+
+    /// As [`read`](Self::read), on a connection that has read nothing yet.
+    pub(crate) fn read_afresh<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, MemoryError>,
+    ) -> Result<T, MemoryError> {
+        self.check_in_place()?;
+        self.on_snapshot(&schema::open_reader(&self.0.database)?, work)
+    }
+
+    fn on_snapshot<T>(
+        &self,
+        connection: &Connection,
+        work: impl FnOnce(&Connection) -> Result<T, MemoryError>,
+    ) -> Result<T, MemoryError> {
+        let snapshot =
+            connection.unchecked_transaction().map_err(|source| self.failed("read", source))?;
+        work(&snapshot)
     }
 
     /// Whether the database that is open is the one at its path: it may have
@@ -384,6 +422,7 @@ impl MemoryStore {
                 "INSERT INTO collections (name, dimension, metric, embedder) VALUES (?, ?, ?, ?)",
                 params![name, space.dimension, space.metric.name(), space.embedder],
             )
+            .and_then(|_| Derived::create(connection, connection.last_insert_rowid()))
             .map_err(|source| self.failed("create a collection of", source))?;
         Ok(())
     }

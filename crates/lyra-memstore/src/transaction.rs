@@ -125,9 +125,13 @@ impl<'a> Transaction<'a> {
     ) -> Result<(), MemoryError> {
         let ids: Vec<String> = ids.into_iter().map(|id| id.as_ref().to_owned()).collect();
         self.step(|this| {
-            let (number, _) = this.collection(collection)?;
+            let (number, space) = this.collection(collection)?;
             let numbers = this.numbers_of(collection, number, &ids)?;
-            let delete = || numbers.iter().try_for_each(|&entry| rows::delete(&this.turn, entry));
+            let delete = || {
+                numbers.iter().try_for_each(|&entry| {
+                    rows::delete(&this.turn, number, space.dimension(), entry)
+                })
+            };
             delete().map_err(|source| this.store.failed("delete from", source))
         })
     }
@@ -176,6 +180,36 @@ impl<'a> Transaction<'a> {
             Err(error) => Outcome::CommitFailed(error.code()),
         };
         done
+    }
+
+    /// Does a part that is undone alone when it fails, and aborts nothing then.
+    ///
+    /// The outer error is that of a part that says it succeeded and has
+    /// overlooked that a step of its failed.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn part<T, E>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<Result<T, E>, MemoryError> {
+        self.check_alive()?;
+        let run = |sql| {
+            self.turn.execute_batch(sql).map_err(|source| self.store.failed("write to", source))
+        };
+        run("SAVEPOINT part")?;
+        let done = work(self);
+        let aborted = self.aborted_by.take();
+        let stays = done.is_ok() && aborted.is_none();
+        let end = if stays { "RELEASE part" } else { "ROLLBACK TO part; RELEASE part" };
+        if let Err(source) = self.turn.execute_batch(end) {
+            // Where the disk fails SQLite may have rolled back all of it.
+            let error = self.store.failed("write to", source);
+            self.aborted_by = Some(error.code());
+            return Err(error);
+        }
+        match aborted {
+            Some(first) if done.is_ok() => TransactionAbortedSnafu { first }.fail(),
+            _ => Ok(done),
+        }
     }
 
     /// Undoes all changes, as a drop does.
@@ -298,7 +332,7 @@ impl<'a> Transaction<'a> {
         let write = || -> rusqlite::Result<()> {
             for prepared in batch {
                 match rows::number_of(&self.turn, number, &prepared.id)? {
-                    Some(entry) => rows::replace(&self.turn, entry, prepared)?,
+                    Some(entry) => rows::replace(&self.turn, number, entry, prepared)?,
                     None => rows::insert(&self.turn, number, std::slice::from_ref(prepared))?,
                 }
             }
@@ -350,10 +384,9 @@ impl<'a> Transaction<'a> {
         let (embedders, limits) = (self.store.embedders(), self.store.limits());
         let prepared = prepare(embedders, limits, collection, space, patched, faults)?;
         let write = || {
-            numbers
-                .iter()
-                .zip(&prepared)
-                .try_for_each(|(&entry, prepared)| rows::replace(&self.turn, entry, prepared))
+            numbers.iter().zip(&prepared).try_for_each(|(&entry, prepared)| {
+                rows::replace(&self.turn, number, entry, prepared)
+            })
         };
         write().map_err(|source| self.store.failed("update", source))
     }

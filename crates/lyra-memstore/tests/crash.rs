@@ -9,7 +9,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use lyra_memstore::{Entry, EntryPatch, Filter, List, MemoryError, MemoryStore, Space};
 
-const KILLS: u32 = 25;
+/// Of one store; `LYRA_SOAK` stores are killed so.
+const KILLS: u32 = 100;
 const BATCH: i64 = 20;
 
 /// Each transaction adds `BATCH` entries to one collection, one entry to
@@ -58,6 +59,21 @@ fn audit(path: &Path) -> i64 {
 
 #[test]
 fn a_kill_at_any_moment_leaves_whole_transactions_and_all_that_were_acknowledged() {
+    let soak: u32 = std::env::var("LYRA_SOAK").ok().and_then(|n| n.parse().ok()).unwrap_or(1);
+    let seed = std::env::var("LYRA_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
+    let mut random = seed.unwrap_or_else(|| {
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos().into()
+    });
+    println!("seed {random}; repeat with LYRA_TEST_SEED={random}");
+    // A store of its own for each hundred: to go through it takes longer, the
+    // longer it lived.
+    for _ in 0..soak {
+        random = life(random);
+    }
+}
+
+/// Kills whoever writes to one store again and again.
+fn life(mut random: u64) -> u64 {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("memory");
     let store = MemoryStore::open(&path).unwrap();
@@ -65,11 +81,6 @@ fn a_kill_at_any_moment_leaves_whole_transactions_and_all_that_were_acknowledged
     let rounds = store.collection("rounds", Space::lexical(8)).unwrap();
     rounds.add(Entry::fact("counter").with_id("counter").with_metadata("last", 0)).unwrap();
     drop((store, rounds));
-    let seed = std::env::var("LYRA_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
-    let mut random = seed.unwrap_or_else(|| {
-        SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos().into()
-    });
-    println!("seed {random}; repeat with LYRA_TEST_SEED={random}");
     let mut done = 0;
     for _ in 0..KILLS {
         let mut child = Command::new(std::env::current_exe().unwrap())
@@ -109,6 +120,7 @@ fn a_kill_at_any_moment_leaves_whole_transactions_and_all_that_were_acknowledged
         assert!(done <= acknowledged + 1, "no round is done before it is acknowledged but one");
     }
     assert!(done >= i64::from(KILLS), "the kills hit a store at work: {done}");
+    random
 }
 
 fn next(random: u64) -> u64 {

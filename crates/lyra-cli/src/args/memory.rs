@@ -45,6 +45,10 @@ pub(crate) enum MemoryVerb {
     Stats,
     /// Check the whole store: pages, indexes, and vectors against their codes
     Check,
+    /// Make codes and indexes anew from the entries; brings an older store to this version's format
+    Reindex,
+    /// Give the space of what was deleted back to the disk
+    Compact,
 }
 
 #[derive(Debug, Args)]
@@ -195,6 +199,10 @@ pub(crate) struct SearchArgs {
     /// A file with a vector to look for, as a JSON array of numbers
     #[arg(long, value_name = "FILE")]
     pub(crate) embedding_file: Option<PathBuf>,
+
+    /// Let what fits by its words count as well: those of TEXT, or WORDS
+    #[arg(long, value_name = "WORDS", num_args = 0..=1, require_equals = true)]
+    pub(crate) hybrid: Option<Option<String>>,
 
     /// How many
     #[arg(long, short = 'n', value_name = "N", default_value_t = 10)]

@@ -31,6 +31,8 @@ pub(crate) fn run(args: MemoryArgs, context: &Context) -> Result<Exit> {
         MemoryVerb::Export(args) => read::export(&args, &place, context),
         MemoryVerb::Stats => read::stats(&place, context),
         MemoryVerb::Check => read::check(&place, context),
+        MemoryVerb::Reindex => write::reindex(&place, context),
+        MemoryVerb::Compact => write::compact(&place, context),
     }
 }
 
@@ -50,6 +52,11 @@ impl Place {
             collection: args.collection.clone().unwrap_or_else(|| config.collection.clone()),
             dimension: config.dimension,
         }
+    }
+
+    /// A store that is there, as the one process that writes to it.
+    fn keeper(&self) -> Result<MemoryStore> {
+        Ok(MemoryStore::builder(&self.store).open_existing()?)
     }
 
     /// The store, as the one process that writes to it. It is made where

@@ -17,7 +17,7 @@ use super::lock::LogLock;
 use super::rotating::{Counts, RotatingFile};
 use super::settings::{Delivery, OnBusy, Rotation, Settings};
 use super::shelf::Shelf;
-use crate::sink::Sink;
+use crate::sink::{Sink, Unfinished, Whole};
 
 /// `<name>.log` with every line, and `<name>_errors.log` with those of level
 /// ERROR alone. Dropping it writes what has gathered and lets go of the name.
@@ -115,8 +115,16 @@ impl LogFiles {
             })
         };
         let [main, errors] = shelf.bases.clone();
-        let (main, errors) = (open(&shelf, &main)?, open(&shelf, &errors)?);
-        shelf.sweep().at("clear up", dir)?;
+        let path = shelf.current(&main);
+        let main = open(&shelf, &main)?;
+        let errors = open(&shelf, &errors).inspect_err(|_| {
+            // Nothing is left of a beginning that failed.
+            if main.file.current().is_some_and(|current| current.len() == 0) {
+                let _ = disk.remove(&path);
+            }
+        })?;
+        // What lies in the way of that is looked at again at each rotation.
+        let _ = shelf.sweep();
         let state = State { shelf, main, errors, is_ending: false };
         let shared = Arc::new(Shared { state: Mutex::new(state), wake: Condvar::new() });
         let mut files = Self { name, dir: dir.clone(), shared, threads: Vec::new(), _lock: lock };
@@ -157,7 +165,8 @@ impl LogFiles {
         (state.main.most, state.errors.most) = (0, 0);
     }
 
-    /// Flushes, and waits until the disk has it.
+    /// Flushes, and waits until the disk has it: what was rotated away, too,
+    /// as far as it is still there, and the names. Others go on writing.
     ///
     /// # Errors
     ///
@@ -165,13 +174,28 @@ impl LogFiles {
     pub fn sync(&self) -> Result<(), FileError> {
         let mut state = self.shared.lock();
         state.flush();
-        let State { shelf, main, errors, .. } = &*state;
-        for (file, base) in [main, errors].into_iter().zip(&shelf.bases) {
+        let disk = Arc::clone(&state.shelf.disk);
+        let mut files = Vec::new();
+        for (file, base) in [&state.main, &state.errors].into_iter().zip(&state.shelf.bases) {
+            for archive in state.shelf.archives(base).at("list", &self.dir)? {
+                // What is compressed was synced before it got its name.
+                if !archive.is_compressed {
+                    files.push((
+                        disk.open_read(&archive.path).at("open", &archive.path)?,
+                        archive.path,
+                    ));
+                }
+            }
             if let Some(current) = file.file.current() {
-                shelf.disk.sync(current.file()).at("sync", &shelf.current(base))?;
+                let path = state.shelf.current(base);
+                files.push((current.file().try_clone().at("open", &path)?, path));
             }
         }
-        Ok(())
+        drop(state);
+        for (file, path) in files {
+            disk.sync(&file).at("sync", &path)?;
+        }
+        disk.sync_dir(&self.dir).at("sync", &self.dir)
     }
 
     fn start_threads(&mut self, settings: &Settings) -> Result<(), FileError> {
@@ -200,7 +224,12 @@ impl LogFiles {
 
 impl Sink for LogFiles {
     fn line(&self, level: Level, line: &[u8]) {
+        self.unfinished(level, &mut Whole(line));
+    }
+
+    fn unfinished(&self, level: Level, line: &mut dyn Unfinished) {
         let mut state = self.shared.lock();
+        let line = line.finish();
         let State { shelf, main, errors, .. } = &mut *state;
         main.line(shelf, level, line);
         if level == Level::ERROR {

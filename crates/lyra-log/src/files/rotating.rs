@@ -122,7 +122,7 @@ impl RotatingFile {
         }
         if self.current.is_none() {
             let path = shelf.current(&self.base);
-            self.current = Some(Current::open(&*shelf.disk, &path).map_err(nothing)?);
+            self.current = Some(shelf.open(&path).map_err(nothing)?);
         }
         if let Some(trouble) = &self.trouble {
             let record = trouble.lost.record(&self.run, self.clock.time_of_day());

@@ -152,6 +152,9 @@ impl Settings {
         if let Some(reason) = why_no_name(&self.name) {
             return invalid("name", reason, self.name.escape_debug().to_string());
         }
+        if self.dir.as_os_str().is_empty() {
+            return invalid("dir", "the path of a directory", String::new());
+        }
         if limit == 0 {
             return invalid("rotation.size", "at least one byte", limit.to_string());
         }

@@ -1,11 +1,11 @@
 //! The old files of a log, those of its errors too: numbered from 1, the
 //! newest, and all of them together within a cap.
 
-use std::cmp::Reverse;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::current::Current;
 use super::disk::{Disk, Stat};
 use super::settings::{Rotation, Settings};
 
@@ -52,7 +52,8 @@ impl Shelf {
                 name == partial(base) || number_of(base, &name).is_some_and(|(n, _)| n > keep)
             };
             if self.bases.iter().any(is_to_go) {
-                self.disk.remove(&self.dir.join(&name))?;
+                // What can't go, as a directory of that name, is in nobody's way.
+                let _ = self.disk.remove(&self.dir.join(&name));
             }
         }
         for base in self.bases.clone() {
@@ -149,8 +150,7 @@ impl Shelf {
         }
         self.recount()?;
         while self.used + bytes > total {
-            let oldest =
-                self.all()?.into_iter().min_by_key(|a| (a.stat.modified, Reverse(a.number)));
+            let oldest = self.oldest()?;
             let Some(oldest) = oldest else {
                 return Err(io::Error::new(
                     io::ErrorKind::QuotaExceeded,
@@ -189,6 +189,27 @@ impl Shelf {
         }
         self.used = used;
         Ok(())
+    }
+
+    /// The oldest old file. Within a base the numbers say so, whatever the
+    /// clock was set to; between the two only the times can.
+    fn oldest(&self) -> io::Result<Option<Archive>> {
+        let mut last = Vec::new();
+        for base in &self.bases {
+            last.extend(self.archives(base)?.pop());
+        }
+        Ok(last.into_iter().min_by_key(|archive| archive.stat.modified))
+    }
+
+    /// Opens a file to write to, in a directory that somebody may have removed.
+    pub(crate) fn open(&self, path: &Path) -> io::Result<Current> {
+        match Current::open(&*self.disk, path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                self.disk.make_dir(&self.dir)?;
+                Current::open(&*self.disk, path)
+            }
+            opened => opened,
+        }
     }
 
     fn all(&self) -> io::Result<Vec<Archive>> {

@@ -31,6 +31,7 @@ const STRONG: &[&str] = &[
 /// Secret as words that follow one another.
 const PAIRS: &[(&str, &str)] = &[
     ("access", "key"),
+    ("amz", "signature"),
     ("account", "key"),
     ("api", "key"),
     ("auth", "key"),
@@ -45,7 +46,7 @@ const PAIRS: &[(&str, &str)] = &[
 
 /// Secret where nothing but a [carrier](CARRIERS) follows: `session_started`
 /// and `auth_method` are none.
-const WEAK: &[&str] = &["auth", "session"];
+const WEAK: &[&str] = &["auth", "otp", "pw", "session"];
 
 /// A word that ends so is one of these: people write `dbpassword`.
 const ENDINGS: &[&str] =

@@ -48,6 +48,106 @@ fn secrets_are_known_by_their_looks() {
     }
 }
 
+/// Where a secret is told in a roundabout way.
+#[test]
+fn secrets_are_known_by_how_programs_write_them() {
+    for (text, expected) in [
+        (
+            r#"Config { password: Password { inner: "a" }, n: 1 }"#,
+            "Config { password: [redacted], n: 1 }",
+        ),
+        ("token: ApiToken {\n    raw: \"a }\",\n}, n: 1", "token: [redacted], n: 1"),
+        (r#"api_key: my::Key("a"), n: 1"#, "api_key: [redacted], n: 1"),
+        ("jwt: Some(Jwt { a: B { c: 1 } }) x", "jwt: [redacted] x"),
+        (r#"[("authorization", "Basic a")]"#, r#"[("authorization", "[redacted]")]"#),
+        (r#"{"name":"DB_PASSWORD","value":"a"}"#, r#"{"name":"DB_PASSWORD","value":"[redacted]"}"#),
+        ("key=\"password\" value=\"a\"", "key=\"password\" value=\"[redacted]\""),
+        ("user%5Bpassword%5D=abc&x=1", "user%5Bpassword%5D=[redacted]&x=1"),
+        ("u=a&token%3Dabcdef", "u=a&token%3D[redacted]"),
+        ("Bearer\tabcdefgh1234", "Bearer\t[redacted]"),
+        ("run --password abc --to b", "run --password [redacted] --to b"),
+        ("run --api-key=abc", "run --api-key=[redacted]"),
+        (r#"["--password", "abc", "-v"]"#, r#"["--password", "[redacted]", "-v"]"#),
+        ("password=ab'cd`ef x", "password=[redacted] x"),
+        ("it is 'password=ab', and", "it is 'password=[redacted]', and"),
+        ("password = 'it''s' and", "password = '[redacted]' and"),
+        (r#"Authorization: Digest username="Mufasa", response="abc""#, "Authorization: [redacted]"),
+        (
+            r#""Authorization: Digest username=\"Mufasa\", response=\"abc\"", 1"#,
+            r#""Authorization: [redacted]", 1"#,
+        ),
+        (r#"Cookie: "a"; b=c"#, "Cookie: [redacted]"),
+        ("https://0123456789abcdef@github.com/x", "https://[redacted]@github.com/x"),
+        ("X-Amz-Signature=abc", "X-Amz-Signature=[redacted]"),
+        ("pw: abc, otp=123456x", "pw: [redacted], otp=[redacted]"),
+        ("AGE-SECRET-KEY-1QQPQ0123456789ABCDEF", "[redacted]"),
+        (
+            "---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\na\n---- END SSH2 ENCRYPTED PRIVATE KEY ----",
+            "[redacted]",
+        ),
+    ] {
+        assert_eq!(clean(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_value_is_known_as_it_is_quoted_too() {
+    let redaction = Redaction::new().with_value("pa\"ss\\wo\nrd".to_owned());
+    let told = format!("{:?} {}", "x pa\"ss\\wo\nrd y", "pa\"ss\\wo\nrd");
+    assert_eq!(redaction.clean(&told), format!("\"x {MARK} y\" {MARK}"));
+}
+
+/// Eight times the text takes about eight times as long, and not sixty-four.
+#[test]
+fn no_text_takes_long() {
+    use std::time::{Duration, Instant};
+
+    let time = |text: &str| {
+        let once = || {
+            let begun = Instant::now();
+            let _ = clean(text);
+            begun.elapsed()
+        };
+        (0..5).map(|_| once()).min().unwrap_or_default()
+    };
+    for part in [
+        "eyJ",
+        "eyJa.",
+        "eyJabcdefghijk",
+        "sk-abc-",
+        "sk-",
+        "://u:x/",
+        "a://b:c/",
+        "://",
+        "bearer ",
+        "token",
+        "token:",
+        "--token",
+        "value:",
+        "name:value:",
+        "\"a\",",
+        "%3D",
+        "hf_",
+        "npm_",
+        "-----",
+        "-----BEGIN ",
+        "password=(",
+        "'",
+        "a:'",
+        "token='",
+        "AKIA",
+        "::",
+        "cookie: \"",
+        "{token: A ",
+    ] {
+        let (short, long) = (part.repeat(8000 / part.len()), part.repeat(64_000 / part.len()));
+        let (short, long) = (time(&short), time(&long));
+        // What takes next to no time has no ratio.
+        let most = short.max(Duration::from_micros(200)) * 24;
+        assert!(long < most, "{part:?}: {short:?} became {long:?}");
+    }
+}
+
 #[test]
 fn ordinary_text_is_left_alone() {
     for text in [
@@ -61,6 +161,10 @@ fn ordinary_text_is_left_alone() {
         "2026-11-23T10:00:00Z",
         "a = b: c",
         "sessions: 4",
+        "git clone ssh://git@github.com/a and a -- b --verbose c",
+        "value: 3, name: x, value: 5",
+        "the password (if there is one), or none",
+        "50%, 30% and 3%2C",
         "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----",
     ] {
         assert_eq!(clean(text), text);

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use snafu::{ResultExt, ensure};
 
+use super::codes::Shelf;
 use super::file_id::FileId;
 use super::{Inner, MemoryStore, Writer, gate, lock, schema};
 use crate::error::{
@@ -25,6 +26,7 @@ use crate::{Embedder, Limits};
 /// | limits | [`Limits::default`] |
 /// | embedders | the built-in [`LexicalEmbedder`](crate::LexicalEmbedder) in any dimension |
 /// | lock timeout | 30 s |
+/// | memory budget | none |
 #[derive(Debug)]
 #[must_use]
 pub struct MemoryStoreBuilder {
@@ -32,6 +34,7 @@ pub struct MemoryStoreBuilder {
     pub(super) limits: Limits,
     pub(super) embedders: Embedders,
     pub(super) lock_timeout: Duration,
+    pub(super) memory_budget: usize,
 }
 
 impl MemoryStoreBuilder {
@@ -51,6 +54,15 @@ impl MemoryStoreBuilder {
     /// How long a write waits for the transactions of other threads.
     pub fn with_lock_timeout(mut self, timeout: Duration) -> Self {
         self.lock_timeout = timeout;
+        self
+    }
+
+    /// The most bytes that the codes of one collection may take in memory, to
+    /// which queries hold them: about one for each dimension of each entry.
+    /// A collection that would take more is read from the disk at each query,
+    /// which takes some five times as long. None by default.
+    pub fn with_memory_budget(mut self, bytes: usize) -> Self {
+        self.memory_budget = bytes;
         self
     }
 
@@ -143,6 +155,7 @@ impl MemoryStoreBuilder {
             limits: self.limits,
             embedders: self.embedders,
             lock_timeout: self.lock_timeout,
+            codes: Shelf::new(self.memory_budget),
             idle_readers: Mutex::default(),
             writer,
         }))

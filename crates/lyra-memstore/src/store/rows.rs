@@ -2,6 +2,7 @@
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
+use super::derived::Derived;
 use crate::{Entry, EntryKind, vector};
 
 /// The number of an entry in the database; it gives the order of adding.
@@ -21,19 +22,21 @@ pub(crate) struct Prepared {
 #[derive(Debug, Clone)]
 pub(crate) struct Stored {
     pub(crate) number: EntryNumber,
+    /// Its place in the collection; the order is that of the numbers.
+    pub(crate) slot: i64,
     pub(crate) entry: Entry,
 }
 
 /// What to read of each entry; the text is what a `SELECT` begins with.
 pub(crate) const WITH_VECTOR: &str = "
     SELECT e.entry, e.id, e.kind, e.content, e.summary, e.significance, e.tags, e.metadata,
-           v.embedder, v.vector
+           v.embedder, v.vector, e.slot
     FROM entries e JOIN embeddings v USING (entry)";
 
 /// The same without the vector, which is the largest part by far.
 pub(crate) const WITHOUT_VECTOR: &str = "
     SELECT e.entry, e.id, e.kind, e.content, e.summary, e.significance, e.tags, e.metadata,
-           NULL, NULL
+           NULL, NULL, e.slot
     FROM entries e";
 
 /// A row of either of the two.
@@ -55,7 +58,7 @@ pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<Stored> {
         entry.embedding = Some(numbers);
     }
     entry.embedder = row.get(8)?;
-    Ok(Stored { number: row.get(0)?, entry })
+    Ok(Stored { number: row.get(0)?, slot: row.get(10)?, entry })
 }
 
 fn json<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
@@ -87,6 +90,28 @@ pub(crate) fn by_number(
     connection.prepare_cached(&sql)?.query_row([number], read)
 }
 
+/// The entries of a collection by their slots.
+pub(crate) fn by_slot<'c>(
+    connection: &'c Connection,
+    collection: i64,
+    columns: &str,
+) -> rusqlite::Result<BySlot<'c>> {
+    let sql = format!("{columns} WHERE e.collection = ? AND e.slot = ?");
+    Ok(BySlot { collection, statement: connection.prepare_cached(&sql)? })
+}
+
+pub(crate) struct BySlot<'c> {
+    collection: i64,
+    statement: CachedStatement<'c>,
+}
+
+impl BySlot<'_> {
+    pub(crate) fn of(&mut self, slot: usize) -> rusqlite::Result<Stored> {
+        let slot = i64::try_from(slot).expect("a slot is a place");
+        self.statement.query_row([self.collection, slot], read)
+    }
+}
+
 /// The number of the entry with that id.
 pub(crate) fn number_of(
     connection: &Connection,
@@ -105,6 +130,7 @@ pub(crate) fn insert(
     collection: i64,
     batch: &[Prepared],
 ) -> rusqlite::Result<()> {
+    let Some(first) = batch.first() else { return Ok(()) };
     let count = i64::try_from(batch.len()).expect("a batch fits into memory");
     let first_slot: i64 = connection
         .prepare_cached(
@@ -133,16 +159,25 @@ pub(crate) fn insert(
         ])?;
         write_vector(&mut vectors, connection.last_insert_rowid(), prepared)?;
     }
-    Ok(())
+    let added = (first_slot..).zip(batch);
+    Derived::of(connection, collection, dimension_of(first))
+        .added(added.map(|(slot, prepared)| (slot, &prepared.entry, &*prepared.vector)))
 }
 
 /// Writes an entry in place of the one with that number.
 pub(crate) fn replace(
     connection: &Connection,
+    collection: i64,
     number: EntryNumber,
     prepared: &Prepared,
 ) -> rusqlite::Result<()> {
     let entry = &prepared.entry;
+    let old = by_number(connection, WITHOUT_VECTOR, number)?;
+    Derived::of(connection, collection, dimension_of(prepared)).replaced(
+        &old,
+        entry,
+        &prepared.vector,
+    )?;
     connection
         .prepare_cached(
             "UPDATE entries SET kind = ?, content = ?, summary = ?, significance = ?, tags = ?,
@@ -162,9 +197,20 @@ pub(crate) fn replace(
 }
 
 /// Deletes the entry with that number, and its vector with it.
-pub(crate) fn delete(connection: &Connection, number: EntryNumber) -> rusqlite::Result<()> {
+pub(crate) fn delete(
+    connection: &Connection,
+    collection: i64,
+    dimension: u32,
+    number: EntryNumber,
+) -> rusqlite::Result<()> {
+    let old = by_number(connection, WITHOUT_VECTOR, number)?;
+    Derived::of(connection, collection, dimension).removed(&old)?;
     connection.prepare_cached("DELETE FROM entries WHERE entry = ?")?.execute([number])?;
     Ok(())
+}
+
+fn dimension_of(prepared: &Prepared) -> u32 {
+    u32::try_from(prepared.vector.len()).expect("a dimension was checked")
 }
 
 fn vector_statement(connection: &Connection) -> rusqlite::Result<CachedStatement<'_>> {

@@ -5,18 +5,20 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use crate::error::{MemoryError, NewerFormatSnafu, NoStoreSnafu, NotAStoreSnafu};
+use super::derived::Derived;
+use crate::error::{MemoryError, NewerFormatSnafu, NoStoreSnafu, NotAStoreSnafu, OlderFormatSnafu};
 
 /// "LYRA", so that a file is known for what it is.
 const APPLICATION_ID: i64 = 0x4C59_5241;
 
 /// The format that this version writes.
-pub(super) const FORMAT: i64 = 1;
+pub(super) const FORMAT: i64 = 2;
 const _: () = assert!(FORMAT == MIGRATIONS.len().cast_signed() as i64);
 
-/// Step N brings a store from format N to format N + 1. A step that has been
-/// released never changes.
-const MIGRATIONS: [&str; 1] = [FIRST];
+/// Step N brings a store from format N to format N + 1: what is laid out, and
+/// whether what is derived from the entries is made anew then. A step that has
+/// been released never changes.
+const MIGRATIONS: [(&str, bool); 2] = [(FIRST, false), (DERIVED, true)];
 
 /// - Numbers grow and are never given twice: `entry` is the order of adding, and
 ///   a handle of a dropped collection cannot meet another one.
@@ -53,6 +55,40 @@ CREATE TABLE embeddings (
     embedder TEXT,
     vector   BLOB    NOT NULL
 ) STRICT;
+";
+
+/// - `segments` and `codes`: rows of codes to scan; `version` is that of the
+///   collection when a segment changed last. They are two tables because a
+///   change of the number would otherwise write the codes again. `epoch` says
+///   how often all of them were made anew.
+/// - `attributes`: by what filters ask, from the value to the slot.
+/// - Full text has two tables for each collection, made along with it.
+const DERIVED: &str = "
+ALTER TABLE collections ADD COLUMN version INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE collections ADD COLUMN epoch INTEGER NOT NULL DEFAULT 0;
+
+CREATE TABLE segments (
+    number     INTEGER PRIMARY KEY AUTOINCREMENT,
+    collection INTEGER NOT NULL REFERENCES collections ON DELETE CASCADE,
+    segment    INTEGER NOT NULL,
+    version    INTEGER NOT NULL,
+    UNIQUE (collection, segment)
+) STRICT;
+CREATE INDEX segments_by_version ON segments (collection, version);
+
+CREATE TABLE codes (
+    number INTEGER PRIMARY KEY REFERENCES segments ON DELETE CASCADE,
+    rows   BLOB    NOT NULL
+) STRICT;
+
+CREATE TABLE attributes (
+    collection INTEGER NOT NULL REFERENCES collections ON DELETE CASCADE,
+    field      INTEGER NOT NULL,
+    key        TEXT    NOT NULL,
+    value      ANY     NOT NULL,
+    slot       INTEGER NOT NULL,
+    PRIMARY KEY (collection, field, key, value, slot)
+) STRICT, WITHOUT ROWID;
 ";
 
 /// Opens the database for the one writer, and creates or migrates it.
@@ -97,10 +133,11 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, MemoryError> {
     connection
         .execute_batch("PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF;")
         .map_err(failed)?;
-    if format_of(&connection, path)? == 0 {
-        return NoStoreSnafu { path }.fail();
+    match format_of(&connection, path)? {
+        0 => NoStoreSnafu { path }.fail(),
+        FORMAT => Ok(connection),
+        found => OlderFormatSnafu { path, found, supported: FORMAT }.fail(),
     }
-    Ok(connection)
 }
 
 /// A reader of a WAL database waits only for a recovery after a crash.
@@ -128,12 +165,27 @@ fn format_of(connection: &Connection, path: &Path) -> Result<i64, MemoryError> {
 fn migrate(connection: &mut Connection, from: i64) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let done = usize::try_from(from).unwrap_or(0);
-    for step in &MIGRATIONS[done..] {
-        transaction.execute_batch(step)?;
+    let steps = &MIGRATIONS[done..];
+    for (layout, _) in steps {
+        transaction.execute_batch(layout)?;
+    }
+    if steps.iter().any(|(_, is_derived)| *is_derived) {
+        rebuild(&transaction)?;
     }
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.commit()
+}
+
+/// Makes anew what is derived, for all collections.
+pub(super) fn rebuild(connection: &Connection) -> rusqlite::Result<()> {
+    let mut collections = connection.prepare("SELECT collection, dimension FROM collections")?;
+    let collections: Vec<(i64, u32)> = collections
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    collections
+        .into_iter()
+        .try_for_each(|(number, dimension)| Derived::of(connection, number, dimension).rebuild())
 }
 
 #[cfg(test)]
@@ -163,5 +215,47 @@ mod tests {
         let before = version();
         drop(open_writer(&path).unwrap());
         assert_eq!(version(), before);
+    }
+
+    /// A store as the first version left it.
+    fn first_format(path: &Path) {
+        std::fs::create_dir(path).unwrap();
+        let old = Connection::open(path.join("memory.sqlite3")).unwrap();
+        old.execute_batch(MIGRATIONS[0].0).unwrap();
+        old.execute_batch(
+            "PRAGMA application_id = 1280922177; PRAGMA user_version = 1;
+             INSERT INTO collections (name, dimension, metric, next_slot) VALUES ('facts', 2, 'l2', 3);
+             INSERT INTO entries (collection, slot, id, kind, content, tags, metadata)
+                 VALUES (1, 0, 'a', 'fact', 'the river', '[]', '{\"year\":1999}'),
+                        (1, 2, 'b', 'fact', 'the sea', '[\"t\"]', '{}');
+             INSERT INTO embeddings (entry, vector)
+                 VALUES (1, x'0000803f00000000'), (2, x'000000000000803f');",
+        )
+        .unwrap();
+        assert_eq!(APPLICATION_ID, 1_280_922_177);
+    }
+
+    #[test]
+    fn a_store_of_the_first_format_is_brought_to_this_one() {
+        use crate::{Filter, MemoryStore, Query};
+
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("memory");
+        first_format(&path);
+        let error = MemoryStore::builder(&path).open_read_only().unwrap_err();
+        assert!(matches!(error, MemoryError::OlderFormat { found: 1, .. }), "{error}");
+        let store = MemoryStore::open(&path).unwrap();
+        let facts = store.open_collection("facts").unwrap();
+        let ids = |query: Query| {
+            let hits = facts.query(query).unwrap();
+            hits.iter().map(|hit| hit.entry.id().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(ids(Query::embedding([0.0, 0.9])), ["b", "a"]);
+        assert_eq!(ids(Query::embedding([0.0, 0.9]).filter(Filter::lt("year", 2000))), ["a"]);
+        assert_eq!(facts.count_where(&Filter::contains("sea")).unwrap(), 1);
+        let report = store.check().unwrap();
+        assert!(report.is_ok() && report.entries == 2, "{report:?}");
+        drop(store);
+        MemoryStore::builder(&path).open_read_only().unwrap();
     }
 }

@@ -47,6 +47,11 @@ pub(super) fn search(args: SearchArgs, place: &Place, context: &Context) -> Resu
         (text, None) => Query::text(text.clone().unwrap_or_default()),
     }
     .top(args.top);
+    query = match args.hybrid {
+        None => query,
+        Some(None) => query.hybrid(),
+        Some(Some(words)) => query.hybrid_with(words),
+    };
     if let Some(filter) = filter(args.filter)? {
         query = query.filter(filter);
     }
@@ -57,11 +62,15 @@ pub(super) fn search(args: SearchArgs, place: &Place, context: &Context) -> Resu
     let documents: Vec<_> = hits
         .iter()
         .map(|hit| {
-            json!({
+            let mut document = json!({
                 "similarity": hit.similarity(),
                 "distance": hit.distance,
                 "entry": shown(&hit.entry, args.shown.embeddings),
-            })
+            });
+            if let Some(score) = hit.score {
+                document["score"] = score.into();
+            }
+            document
         })
         .collect();
     let document = json!({ "collection": place.collection, "hits": documents });

@@ -36,6 +36,26 @@ pub(super) fn delete(args: &DeleteArgs, place: &Place, context: &Context) -> Res
     Ok(Exit::Done)
 }
 
+pub(super) fn reindex(place: &Place, context: &Context) -> Result<Exit> {
+    let store = place.keeper()?;
+    store.reindex()?;
+    let stats = store.stats()?;
+    let document = json!({ "entries": stats.entries, "format": stats.format });
+    context.output.result(&document, |_| {
+        format!("{} have their codes and indexes anew", units::entries(stats.entries))
+    })?;
+    Ok(Exit::Done)
+}
+
+pub(super) fn compact(place: &Place, context: &Context) -> Result<Exit> {
+    let report = place.keeper()?.compact()?;
+    context.output.result(&report, |report| {
+        let [before, after] = [report.bytes_before, report.bytes_after].map(units::bytes);
+        format!("{after}, it was {before}")
+    })?;
+    Ok(Exit::Done)
+}
+
 fn entry(args: &AddArgs) -> Result<Entry> {
     let fields = &args.fields;
     let mut entry = if args.stdin.is_some() {

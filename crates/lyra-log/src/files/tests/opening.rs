@@ -141,6 +141,34 @@ fn a_sync_brings_it_to_the_disk_and_says_so_when_it_fails() {
 }
 
 #[test]
+fn a_sync_takes_what_was_rotated_away_along() {
+    let place = Place::new();
+    let log = place.open(Rotation::size_bytes(300).keep(3));
+    write(&log, 1..=12);
+    let plain = place.names().iter().filter(|name| name.starts_with("agent.log.")).count();
+    let before = place.disk.syncs();
+    log.sync().unwrap();
+    assert_eq!(plain, 3);
+    assert_eq!(place.disk.syncs() - before, plain + 2 + 1, "the current ones and the directory");
+}
+
+#[test]
+fn a_beginning_that_fails_leaves_nothing() {
+    let place = Place::new();
+    fs::create_dir(place.path("agent_errors.log")).unwrap();
+    assert_eq!(code(LogFiles::open(&place.settings(Rotation::default()))), "log.io");
+    assert_eq!(place.names(), ["agent_errors.log"]);
+    let nowhere = Settings::new("", "agent", "run-1");
+    assert_eq!(code(LogFiles::open(&nowhere)), "log.setting");
+    // What can't be cleared up is in nobody's way.
+    let place = Place::new();
+    fs::create_dir(place.path("agent.log.8")).unwrap();
+    let log = place.open(Rotation::default());
+    write(&log, 1..=1);
+    assert_eq!(log.counts().0.written, 1);
+}
+
+#[test]
 fn codes_are_ours_and_different() {
     assert!(CODES.iter().all(|code| code.id().starts_with("log.")), "{CODES:?}");
     let mut ids: Vec<&str> = CODES.iter().map(|code| code.id()).collect();

@@ -168,6 +168,8 @@ pub(crate) struct Faulty(Mutex<Plan>);
 #[derive(Debug, Default)]
 struct Plan {
     calls: u64,
+    /// How many of them waited for the disk.
+    syncs: usize,
     fault: Option<Fault>,
     /// The one call that fails always.
     broken: Option<&'static str>,
@@ -235,6 +237,10 @@ impl Faulty {
         self.0.lock().unwrap().calls
     }
 
+    pub(crate) fn syncs(&self) -> usize {
+        self.0.lock().unwrap().syncs
+    }
+
     pub(crate) fn refused(&self) -> Vec<&'static str> {
         self.0.lock().unwrap().refused.clone()
     }
@@ -258,6 +264,7 @@ impl Faulty {
         }
         let index = plan.calls;
         plan.calls += 1;
+        plan.syncs += usize::from(name.starts_with("sync"));
         if plan.broken == Some(name) {
             return Err(Errno::MFILE.into());
         }
