@@ -43,7 +43,7 @@ const CHARTS: [Chart; 3] = [
     Chart {
         area: "memstore",
         file: "memstore-write.svg",
-        title: "Writing, each call on the disk when it returns",
+        title: "Writing: one entry, and a thousand at once",
         panels: &[
             Panel { case: "durable insert", what: CPU, beside: None },
             Panel { case: "bulk, 1000 entries", what: CPU, beside: None },
