@@ -9,14 +9,17 @@ use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
 use crate::run::Call;
+use crate::tools;
 use crate::workspace::Workspace;
 
 /// What is measured so far: the modules that `tests/peers/src/main.rs` lists.
-const AREAS: [&str; 5] = ["retry", "ratelimit", "sync", "log", "gpu"];
+const AREAS: [&str; 6] = ["retry", "ratelimit", "sync", "log", "memstore", "gpu"];
 
 /// No member of this workspace, so a call names it.
 pub(crate) const MANIFEST: &str = "tests/peers/Cargo.toml";
 const PROGRAM: &str = "lyra-peers";
+/// Names to it a Python that has some of the peers.
+const PYTHON: &str = "LYRA_BENCH_PYTHON";
 
 /// What to measure, and what to do with the figures.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -35,7 +38,8 @@ pub(crate) fn help() -> String {
         "  bench [AREA] [--check] [--json FILE] [--write] [--seed N]
                   measures ours against their peers; AREA is one of {}
                   --check compares with tests/peers/goals.toml, and fails where one is SHORT
-                  --json writes the rows to FILE, --write the tables to tests/peers/RESULTS.md\n",
+                  --json writes the rows to FILE, --write the tables to tests/peers/RESULTS.md
+                  memstore wants a data set in the folder LYRA_BENCH_DATA; tests/peers/README.md says more\n",
         AREAS.join(", ")
     )
 }
@@ -91,7 +95,23 @@ impl Bench {
         let here = std::env::current_dir().unwrap_or_else(|_| root.clone());
         let words = self.words(&here);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        Call::tool(&target.join("release").join(PROGRAM), root, &words).status(root)
+        let program = target.join("release").join(PROGRAM);
+        let mut call = Call::tool(&program, root, &words);
+        if let Some(python) = self.python(workspace) {
+            call = call.env(PYTHON, &python.display().to_string());
+        }
+        call.status(root)
+    }
+
+    /// For the peers that are Python packages, where there is a data set for
+    /// them: without one the area measures nothing.
+    fn python(&self, workspace: &Workspace) -> Option<PathBuf> {
+        let is_wanted = self.area.is_none_or(|area| area == "memstore");
+        let has_data = std::env::var_os("LYRA_BENCH_DATA").is_some();
+        if !(is_wanted && has_data) {
+            return None;
+        }
+        tools::python_peers(workspace)
     }
 
     /// The program's own command line. It runs at the root, wherever this was

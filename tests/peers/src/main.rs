@@ -6,10 +6,12 @@
 //! `RESULTS.md`. The areas share the `harness`.
 
 mod arguments;
+mod charts;
 mod goals;
 mod gpu;
 mod harness;
 mod log;
+mod memstore;
 mod ratelimit;
 mod results;
 mod retry;
@@ -28,17 +30,22 @@ struct Area {
 }
 
 /// `cargo xtask bench` knows the same names; a test of xtask compares them.
-const AREAS: [Area; 5] = [
+const AREAS: [Area; 6] = [
     Area { name: "retry", peers: &retry::PEERS, measure: retry::measure },
     Area { name: "ratelimit", peers: &ratelimit::PEERS, measure: ratelimit::measure },
     Area { name: "sync", peers: &sync::PEERS, measure: sync::measure },
     Area { name: "log", peers: &log::PEERS, measure: log::measure },
+    Area { name: "memstore", peers: &memstore::PEERS, measure: memstore::measure },
     Area { name: "gpu", peers: &gpu::PEERS, measure: gpu::measure },
 ];
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    match Arguments::parse(&words).and_then(|arguments| run(&arguments)) {
+    let outcome = match words.split_first() {
+        Some((word, words)) if word == memstore::SERVE => memstore::serve(words).map(|()| true),
+        _ => Arguments::parse(&words).and_then(|arguments| run(&arguments)),
+    };
+    match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(what) => {
@@ -60,7 +67,7 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
         println!("\n== {}: {}", area.name, versions.of(area.peers));
         let measured = (area.measure)(&plan);
         print!("{}", harness::plain_table(&measured));
-        if arguments.write {
+        if arguments.write && !measured.is_empty() {
             let section = results::Section { area: area.name, versions: versions.of(area.peers) };
             results::write(&section, &measured)?;
         }

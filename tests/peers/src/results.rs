@@ -1,15 +1,17 @@
 //! What is kept of a run: rows as JSON, and one section of a page for each
-//! area.
+//! area, with its charts beside the page.
 
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::charts;
 use crate::harness::{Row, markdown_table};
 
 /// From the root of the repository, where `cargo xtask bench` runs this.
 const PAGE: &str = "tests/peers/RESULTS.md";
+const CHARTS: &str = "tests/peers";
 
 pub(crate) struct Section {
     pub(crate) area: &'static str,
@@ -45,6 +47,9 @@ pub(crate) fn write(section: &Section, rows: &[Row]) -> Result<(), String> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let text = section.text(&date(since.as_secs() / 86_400), rows);
     fs::write(PAGE, with_section(&page, section.area, &text)).map_err(unusable)?;
+    for chart in charts::of(section.area) {
+        fs::write(Path::new(CHARTS).join(chart.file), chart.svg(rows)).map_err(unusable)?;
+    }
     println!("wrote the section `{}` of {PAGE}", section.area);
     Ok(())
 }
@@ -53,8 +58,11 @@ impl Section {
     fn text(&self, date: &str, rows: &[Row]) -> String {
         let Self { area, versions } = self;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let charts: String = charts::of(area)
+            .map(|chart| format!("![{}]({})\n\n", chart.title(), chart.file))
+            .collect();
         format!(
-            "{}{date}, {cores} cores, `cargo xtask bench {area} --write`; peers: {versions}.\n\n{}",
+            "{}{date}, {cores} cores, `cargo xtask bench {area} --write`; peers: {versions}.\n\n{charts}{}",
             heading(area),
             markdown_table(rows)
         )

@@ -14,7 +14,7 @@ fn thread_cpu() -> Duration {
 }
 
 /// How long `work` takes in CPU time of this thread.
-pub(super) fn cpu_time_of(work: impl FnOnce()) -> Duration {
+pub(crate) fn cpu_time_of(work: impl FnOnce()) -> Duration {
     let start = thread_cpu();
     work();
     thread_cpu().saturating_sub(start)

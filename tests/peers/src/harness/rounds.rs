@@ -19,6 +19,11 @@ impl Plan {
     pub(crate) fn new(seed: u64) -> Self {
         Self { seed }
     }
+
+    /// For an area that has turns of its own.
+    pub(crate) fn shuffle(&self) -> Shuffle {
+        Shuffle::new(self.seed)
+    }
 }
 
 impl fmt::Display for Plan {

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::statistics;
+
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
     pub(crate) area: &'static str,
@@ -79,9 +81,71 @@ pub(crate) fn wait_rows(area: &'static str, case: &str, waits: &[Figure]) -> Vec
     rows.map(|row| Row { ratio: ratio(&row), ..row }).collect()
 }
 
+/// What one contender came to, round by round; none where it was not measured.
+#[derive(Debug, Clone)]
+pub(crate) struct Timed {
+    pub(crate) name: &'static str,
+    pub(crate) is_ours: bool,
+    pub(crate) rounds: Vec<f64>,
+}
+
+impl Timed {
+    /// Of a single round.
+    pub(crate) fn one(name: &'static str, is_ours: bool, value: Option<f64>) -> Self {
+        Self { name, is_ours, rounds: value.into_iter().collect() }
+    }
+
+    fn typical(&self) -> Option<f64> {
+        (!self.rounds.is_empty()).then(|| statistics::typical(&self.rounds))
+    }
+}
+
+/// Rounds of one case as rows: ours beside each peer.
+pub(crate) fn timed_rows(
+    area: &'static str,
+    case: &str,
+    unit: &'static str,
+    timed: &[Timed],
+) -> Vec<Row> {
+    let ours = timed.iter().find(|timed| timed.is_ours);
+    let peers = timed.iter().filter(|timed| !timed.is_ours);
+    let row = |theirs: &Timed| {
+        let pair = ours.filter(|ours| !ours.rounds.is_empty() && !theirs.rounds.is_empty());
+        let ratio = pair.map(|ours| statistics::ratio(&ours.rounds, &theirs.rounds));
+        // A few rounds are no four quarters.
+        let is_spread = theirs.rounds.len() >= 8;
+        Row {
+            area,
+            case: case.to_owned(),
+            peer: theirs.name.to_owned(),
+            ours: ours.and_then(Timed::typical),
+            theirs: theirs.typical(),
+            ratio: ratio.map(|(ratio, _)| ratio),
+            spread: ratio.map(|(_, spread)| spread).filter(|_| is_spread),
+            unit,
+            allocations: None,
+            their_allocations: None,
+        }
+    };
+    peers.map(row).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rounds_are_compared_and_a_peer_that_has_none_is_not_measured() {
+        let timed = |name, is_ours, rounds: &[f64]| Timed { name, is_ours, rounds: rounds.into() };
+        let all = [timed("ours", true, &[1.0; 8]), timed("a", false, &[4.0; 8])];
+        let rows = timed_rows("area", "case", "ms", &all);
+        assert_eq!((rows[0].ratio, rows[0].spread), (Some(0.25), Some((0.25, 0.25))));
+        let rows = timed_rows("area", "case", "ms", &[all[0].clone(), timed("b", false, &[])]);
+        assert_eq!((rows[0].ratio, rows[0].ours, rows[0].theirs), (None, Some(1.0), None));
+        let one = [Timed::one("ours", true, None), Timed::one("a", false, Some(2.0))];
+        let rows = timed_rows("area", "case", "MB", &one);
+        assert_eq!((rows[0].ratio, rows[0].ours, rows[0].theirs), (None, None, Some(2.0)));
+    }
 
     #[test]
     fn a_wait_has_a_ratio_where_a_count_has_none() {

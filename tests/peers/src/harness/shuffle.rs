@@ -2,10 +2,10 @@
 
 /// `SplitMix64`: enough for an order, and four lines.
 #[derive(Debug, Clone)]
-pub(super) struct Shuffle(u64);
+pub(crate) struct Shuffle(u64);
 
 impl Shuffle {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -19,12 +19,18 @@ impl Shuffle {
 
     /// A number below `end`. The bias of the remainder is far below one in
     /// 2^50 for as small numbers as are asked for.
-    pub(super) fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 
+    /// From 0 to 1, without 1.
+    pub(crate) fn share(&mut self) -> f64 {
+        // As many bits as an f64 holds.
+        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
     /// Fisher and Yates.
-    pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
+    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last as u64 + 1) as usize);
         }

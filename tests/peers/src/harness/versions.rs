@@ -1,13 +1,18 @@
-//! Which versions of the peers were built in.
+//! Which versions of the peers were built in, or installed beside it.
 
 /// From the lock file, which is what cargo built from.
 const LOCK: &str = include_str!("../../Cargo.lock");
+/// The peers that are Python packages, each a line `name==version`.
+const PYTHON: &str = include_str!("../../memstore/requirements.txt");
 
 pub(crate) struct Versions(Vec<(String, String)>);
 
 impl Versions {
     pub(crate) fn of_this_build() -> Self {
-        Self::read(LOCK)
+        let mut versions = Self::read(LOCK);
+        let pins = PYTHON.lines().filter_map(|line| line.split_once("=="));
+        versions.0.extend(pins.map(|(name, version)| (name.to_owned(), version.to_owned())));
+        versions
     }
 
     fn read(lock: &str) -> Self {
