@@ -39,6 +39,15 @@ const AREAS: [Area; 6] = [
     Area { name: "gpu", peers: &gpu::PEERS, measure: gpu::measure },
 ];
 
+/// What the sources of the scan kernel ask their crate for.
+#[allow(dead_code, reason = "one of them will do here")]
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Metric {
+    Cosine,
+    L2,
+    InnerProduct,
+}
+
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match words.split_first() {

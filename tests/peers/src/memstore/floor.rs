@@ -1,33 +1,81 @@
 //! How far a query is from what the memory itself allows: the time in which
 //! one core reads the codes of all rows, a byte a number.
 //!
-//! The scan kernel of lyra-memstore has its place in [`kernel`], where it has
-//! none to show yet: what it stands beside is measured, ours is not, and its
-//! goal is SHORT.
+//! The scan kernel of lyra-memstore is no part of what it offers, so its
+//! sources are taken here as they are.
 
+use std::convert::Infallible;
 use std::hint::black_box;
 
+use scan::{CodedQuery, Kernel, Layout, Segment};
+
 use super::{AREA, DIMENSION, label};
+use crate::Metric;
 use crate::harness::{self, Group, Plan, Row, Timed, cpu_time_of, timed_rows};
 
 const ROUNDS: usize = 10;
+
+#[allow(dead_code, reason = "the sources have more than is measured here")]
+#[path = "../../../../crates/lyra-memstore/src/scan"]
+mod scan {
+    mod code;
+    mod kernel;
+    mod query;
+    mod segment;
+
+    pub(crate) use kernel::Kernel;
+    pub(crate) use query::CodedQuery;
+    pub(crate) use segment::{Layout, Segment};
+}
 
 pub(super) fn kernels(plan: &Plan, size: usize) -> Vec<Row> {
     harness::measure(plan, vec![kernel(size)])
 }
 
-/// Ours belongs here, as `.ours("", …)` over a buffer as large, as soon as
-/// lyra-memstore has a scan kernel that can be called.
+/// The products of a query with all rows, and nothing else of a search.
 fn kernel(size: usize) -> Group {
-    let codes = codes_of(size);
-    Group::new(AREA, format!("scan kernel, {}", label(size))).peer(
-        "plain read of the same buffer",
-        move |calls| {
+    let layout = Layout::of(DIMENSION);
+    let segments: Vec<Segment> = (0..size.div_ceil(layout.rows()))
+        .map(|_| {
+            let filled = Segment::read(layout, |bytes| {
+                bytes.fill(77);
+                Ok::<_, Infallible>(())
+            });
+            filled.unwrap_or_else(|never| match never {})
+        })
+        .collect();
+    let segments = std::rc::Rc::new(segments);
+    let read = std::rc::Rc::clone(&segments);
+    let target: Vec<f32> = (0..DIMENSION).map(|at| (at % 7) as f32 - 3.0).collect();
+    let query = CodedQuery::new(Metric::Cosine, &target);
+    let kernel = Kernel::detect();
+    let mut products = vec![0; layout.rows()];
+    Group::new(AREA, format!("scan kernel, {}", label(size)))
+        .ours("", move |calls| {
             for _ in 0..calls {
-                black_box(sum(black_box(&codes)));
+                for segment in segments.iter() {
+                    kernel.products(segment.codes(0, layout.rows()), &query, &mut products);
+                    black_box(&products);
+                }
             }
-        },
-    )
+        })
+        .peer("plain read of the same buffer", move |calls| {
+            for _ in 0..calls {
+                for segment in read.iter() {
+                    black_box(sum_of_bytes(black_box(segment.codes(0, layout.rows()))));
+                }
+            }
+        })
+}
+
+fn sum_of_bytes(bytes: &[u8]) -> u64 {
+    let mut sums = [0_u64; 8];
+    for words in bytes.as_chunks::<8>().0.as_chunks::<8>().0 {
+        for (sum, word) in sums.iter_mut().zip(words) {
+            *sum = sum.wrapping_add(u64::from_le_bytes(*word));
+        }
+    }
+    sums.into_iter().fold(0, u64::wrapping_add)
 }
 
 /// A whole query in turn with the reading; `ours` gives its ms, by round.
