@@ -33,11 +33,13 @@ pub(crate) fn encode(vector: &[f32], codes: &mut [u8]) -> Gauge {
     let (mut residual, mut length, mut squared) = (0.0_f64, 0.0_f64, 0.0_f64);
     for (&number, code) in vector.iter().zip(codes) {
         let number = f64::from(number);
-        let rounded = (number * inverse).round().clamp(-127.0, 127.0);
-        #[expect(clippy::cast_possible_truncation, reason = "it lies from -127 to 127")]
-        let byte = rounded as i8;
+        let code_of = (number * inverse).clamp(-127.0, 127.0);
+        // To the nearest, by way of an integer: `round` is a call where the
+        // processor may be any.
+        #[expect(clippy::cast_possible_truncation, reason = "it lies from -127.5 to 127.5")]
+        let byte = (code_of + 0.5_f64.copysign(code_of)) as i32 as i8;
         *code = byte.cast_unsigned() ^ ZERO;
-        let coded = rounded * f64::from(scale);
+        let coded = f64::from(byte) * f64::from(scale);
         residual += (number - coded) * (number - coded);
         length += coded * coded;
         squared += number * number;
