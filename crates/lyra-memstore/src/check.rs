@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::error::MemoryError;
 use crate::fault::Faults;
+use crate::store::checksum;
 use crate::store::rows::{self, WITH_VECTOR};
 use crate::{CollectionInfo, Limits, MemoryStore, Space, validate, vector};
 
@@ -79,8 +80,9 @@ impl MemoryStore {
 
     /// Reads everything and looks for what cannot be: damaged pages, entries
     /// without a vector, vectors of a wrong dimension, numbers that are none,
-    /// entries that would not be accepted, codes that are not those of their
-    /// vectors, and an index that is not that of the entries.
+    /// entries that would not be accepted or are not as they were written,
+    /// codes that are not those of their vectors, and an index that is not that
+    /// of the entries.
     /// [`reindex`](Self::reindex) mends the last two.
     ///
     /// Entries are held to the widest limits, since those of another program
@@ -156,7 +158,14 @@ fn check_entries(connection: &Connection, report: &mut CheckReport) -> rusqlite:
         report.entries += 1;
         let Some(space) = spaces.get(&collection) else { continue };
         match rows::by_number(connection, WITH_VECTOR, number) {
-            Ok(stored) => check_entry(&stored.entry, number, &limits, space, report),
+            Ok(stored) => {
+                let known = report.problem_count;
+                check_entry(&stored.entry, number, &limits, space, report);
+                // Whatever else is wrong says more.
+                if report.problem_count == known && !checksum::holds(connection, number)? {
+                    report.problem(format!("entry {number} is not as it was written"));
+                }
+            }
             Err(error) => report.problem(format!("entry {number} cannot be read: {error}")),
         }
     }

@@ -14,6 +14,7 @@ use crate::events;
 use crate::prepare::Embedders;
 use crate::{Collection, Limits, Metric, Space, Transaction};
 
+pub(crate) mod checksum;
 pub(crate) mod codes;
 pub(crate) mod derived;
 mod file_id;

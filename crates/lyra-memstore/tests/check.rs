@@ -42,6 +42,11 @@ fn each_sort_of_damage_is_found() {
         ("UPDATE entries SET metadata = '{\"a\":[1]}' WHERE entry = 3", "cannot be read"),
         ("UPDATE entries SET kind = 'diary' WHERE entry = 3", "cannot be read"),
         ("UPDATE entries SET tags = '[\"not ok\"]' WHERE entry = 3", "tags[0]"),
+        ("UPDATE entries SET content = 'two' WHERE entry = 3", "entry 3 is not as it was written"),
+        ("UPDATE entries SET summary = 'two' WHERE entry = 3", "not as it was written"),
+        ("UPDATE entries SET checksum = NULL WHERE entry = 3", "not as it was written"),
+        ("UPDATE embeddings SET embedder = 'x' WHERE entry = 3", "not as it was written"),
+        ("UPDATE embeddings SET vector = x'0100803f00000000' WHERE entry = 1", "not as it was"),
     ];
     for (sql, wanted) in damages {
         let report = check_after(sql);

@@ -1,7 +1,9 @@
 //! Rows of the database as entries, and entries as rows.
 
+use rusqlite::types::ValueRef;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
+use super::checksum;
 use super::derived::Derived;
 use crate::{Entry, EntryKind, vector};
 
@@ -140,12 +142,12 @@ pub(crate) fn insert(
         .query_row([collection, count], |row| row.get(0))?;
     let mut statement = connection.prepare_cached(
         "INSERT INTO entries
-             (collection, slot, id, kind, content, summary, significance, tags, metadata)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             (collection, slot, id, kind, content, summary, significance, tags, metadata, checksum)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?;
     let mut vectors = vector_statement(connection)?;
     for (slot, prepared) in (first_slot..).zip(batch) {
-        let entry = &prepared.entry;
+        let (entry, made) = (&prepared.entry, Made::of(prepared));
         statement.execute(params![
             collection,
             slot,
@@ -154,10 +156,12 @@ pub(crate) fn insert(
             entry.content,
             entry.summary,
             entry.significance,
-            to_json(&entry.tags),
-            to_json(&entry.metadata),
+            made.tags,
+            made.metadata,
+            made.checksum,
         ])?;
-        write_vector(&mut vectors, connection.last_insert_rowid(), prepared)?;
+        let number = connection.last_insert_rowid();
+        vectors.execute(params![number, prepared.made_by, made.vector])?;
     }
     let added = (first_slot..).zip(batch);
     Derived::of(connection, collection, dimension_of(first))
@@ -171,7 +175,7 @@ pub(crate) fn replace(
     number: EntryNumber,
     prepared: &Prepared,
 ) -> rusqlite::Result<()> {
-    let entry = &prepared.entry;
+    let (entry, made) = (&prepared.entry, Made::of(prepared));
     let old = by_number(connection, WITHOUT_VECTOR, number)?;
     Derived::of(connection, collection, dimension_of(prepared)).replaced(
         &old,
@@ -181,7 +185,7 @@ pub(crate) fn replace(
     connection
         .prepare_cached(
             "UPDATE entries SET kind = ?, content = ?, summary = ?, significance = ?, tags = ?,
-                 metadata = ?
+                 metadata = ?, checksum = ?
              WHERE entry = ?",
         )?
         .execute(params![
@@ -189,11 +193,13 @@ pub(crate) fn replace(
             entry.content,
             entry.summary,
             entry.significance,
-            to_json(&entry.tags),
-            to_json(&entry.metadata),
+            made.tags,
+            made.metadata,
+            made.checksum,
             number,
         ])?;
-    write_vector(&mut vector_statement(connection)?, number, prepared)
+    vector_statement(connection)?.execute(params![number, prepared.made_by, made.vector])?;
+    Ok(())
 }
 
 /// Deletes the entry with that number, and its vector with it.
@@ -219,14 +225,31 @@ fn vector_statement(connection: &Connection) -> rusqlite::Result<CachedStatement
     )
 }
 
-fn write_vector(
-    statement: &mut CachedStatement<'_>,
-    number: EntryNumber,
-    prepared: &Prepared,
-) -> rusqlite::Result<()> {
-    let blob = vector::to_blob(&prepared.vector);
-    statement.execute(params![number, prepared.made_by, blob])?;
-    Ok(())
+/// What is made of an entry to be written.
+struct Made {
+    tags: String,
+    metadata: String,
+    vector: Vec<u8>,
+    checksum: [u8; checksum::BYTES],
+}
+
+impl Made {
+    fn of(Prepared { id, entry, vector, made_by }: &Prepared) -> Self {
+        let (tags, metadata) = (to_json(&entry.tags), to_json(&entry.metadata));
+        let vector = vector::to_blob(vector);
+        let checksum = checksum::over([
+            ValueRef::from(&**id),
+            ValueRef::from(entry.kind.name()),
+            ValueRef::from(&*entry.content),
+            ValueRef::from(entry.summary.as_deref()),
+            entry.significance.map_or(ValueRef::Null, ValueRef::Integer),
+            ValueRef::from(&*tags),
+            ValueRef::from(&*metadata),
+            ValueRef::from(made_by.as_deref()),
+            ValueRef::Blob(&vector),
+        ]);
+        Self { tags, metadata, vector, checksum }
+    }
 }
 
 fn to_json(value: &impl serde::Serialize) -> String {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
+use super::checksum;
 use super::derived::Derived;
 use crate::error::{MemoryError, NewerFormatSnafu, NoStoreSnafu, NotAStoreSnafu, OlderFormatSnafu};
 
@@ -12,13 +13,13 @@ use crate::error::{MemoryError, NewerFormatSnafu, NoStoreSnafu, NotAStoreSnafu, 
 const APPLICATION_ID: i64 = 0x4C59_5241;
 
 /// The format that this version writes.
-pub(super) const FORMAT: i64 = 2;
+pub(super) const FORMAT: i64 = 3;
 const _: () = assert!(FORMAT == MIGRATIONS.len().cast_signed() as i64);
 
 /// Step N brings a store from format N to format N + 1: what is laid out, and
 /// whether what is derived from the entries is made anew then. A step that has
 /// been released never changes.
-const MIGRATIONS: [(&str, bool); 2] = [(FIRST, false), (DERIVED, true)];
+const MIGRATIONS: [(&str, bool); 3] = [(FIRST, false), (DERIVED, true), (CHECKSUMS, false)];
 
 /// - Numbers grow and are never given twice: `entry` is the order of adding, and
 ///   a handle of a dropped collection cannot meet another one.
@@ -89,6 +90,12 @@ CREATE TABLE attributes (
     slot       INTEGER NOT NULL,
     PRIMARY KEY (collection, field, key, value, slot)
 ) STRICT, WITHOUT ROWID;
+";
+
+/// - `checksum` is over the entry and its vector as they were written; it is part
+///   of the truth, so that to make anew what is derived does not approve damage.
+const CHECKSUMS: &str = "
+ALTER TABLE entries ADD COLUMN checksum BLOB;
 ";
 
 /// Opens the database for the one writer, and creates or migrates it.
@@ -172,6 +179,7 @@ fn migrate(connection: &mut Connection, from: i64) -> rusqlite::Result<()> {
     if steps.iter().any(|(_, is_derived)| *is_derived) {
         rebuild(&transaction)?;
     }
+    checksum::add_missing(&transaction)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.commit()
