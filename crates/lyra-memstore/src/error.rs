@@ -345,7 +345,7 @@ impl MemoryError {
         operation: &'static str,
         source: rusqlite::Error,
     ) -> Self {
-        use rusqlite::ErrorCode;
+        use rusqlite::{ErrorCode, ffi};
         let location = std::panic::Location::caller();
         let path = path.to_owned();
         // Columns are typed, so a value of another type was not written by us.
@@ -356,12 +356,16 @@ impl MemoryError {
                 | rusqlite::Error::IntegralValueOutOfRange(..)
                 | rusqlite::Error::Utf8Error(..)
         );
+        // What readers and the writer share is a file beside the database, and
+        // SQLite has no better word for it when that finds no room.
+        let no_room = source.sqlite_extended_error_code() == Some(ffi::SQLITE_IOERR_SHMSIZE);
         match source.sqlite_error_code() {
             // What could not be read may be a whole document.
             _ if unreadable => {
                 let detail = shown(&source.to_string());
                 Self::Corrupt { path, detail, location }
             }
+            _ if no_room => Self::DiskFull { path, source: Box::new(source), location },
             Some(ErrorCode::DiskFull) => {
                 Self::DiskFull { path, source: Box::new(source), location }
             }
