@@ -127,7 +127,9 @@ fn a_kill_in_the_middle_of_a_reindex_changes_no_entry() {
 
 #[test]
 fn a_kill_in_the_middle_of_a_compact_changes_no_entry() {
-    kill_in("compact", |store| drop(store.compact().unwrap()));
+    kill_in("compact", |store| {
+        store.compact().unwrap();
+    });
 }
 
 #[test]
@@ -179,7 +181,9 @@ fn child_that_works() {
     loop {
         match &*work {
             "reindex" => store.reindex().unwrap(),
-            _ => drop(store.compact().unwrap()),
+            _ => {
+                store.compact().unwrap();
+            }
         }
     }
 }
