@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use snafu::{ResultExt, ensure};
 
 use super::file_id::FileId;
-use crate::error::{IoSnafu, LockedSnafu, MemoryError, NotAStoreSnafu};
+use crate::error::{IoSnafu, LockedSnafu, MemoryError, NotAStoreSnafu, ReadOnlySnafu};
 
 /// The name of the lock file in the store's directory.
 pub(crate) const FILE_NAME: &str = "lyra.lock";
@@ -67,7 +67,12 @@ impl StoreLock {
             .create(true)
             .truncate(false)
             .open(path)
-            .context(IoSnafu { path, operation: "open the lock" })?;
+            .or_else(|source| match source.kind() {
+                ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => {
+                    ReadOnlySnafu { path: directory }.fail()
+                }
+                _ => Err(source).context(IoSnafu { path, operation: "open the lock" }),
+            })?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {

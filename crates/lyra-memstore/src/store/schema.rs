@@ -1,9 +1,10 @@
 //! The layout of the database: entries and embeddings are the truth, and
 //! whatever is derived from them comes by later migrations.
 
+use std::panic::Location;
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::checksum;
 use super::derived::Derived;
@@ -153,13 +154,22 @@ const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 /// The format of the store; 0 for a database in which there is nothing yet.
 fn format_of(connection: &Connection, path: &Path) -> Result<i64, MemoryError> {
     let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get(0));
+    // The database is open before SQLite finds that what is beside it is not.
+    let failed = |source: rusqlite::Error| match source.sqlite_error_code() {
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly) => MemoryError::Storage {
+            path: path.to_owned(),
+            operation: "write, as SQLite has to even for reading, beside",
+            source: Box::new(source),
+            location: Location::caller(),
+        },
+        _ => MemoryError::storage(path, "read the format of", source),
+    };
     let read = || -> rusqlite::Result<(i64, i64, i64)> {
         let objects =
             connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
         Ok((pragma("application_id")?, pragma("user_version")?, objects))
     };
-    let (application, format, objects) =
-        read().map_err(|source| MemoryError::storage(path, "read the format of", source))?;
+    let (application, format, objects) = read().map_err(failed)?;
     match (application, format) {
         (0, 0) if objects == 0 => Ok(0),
         (APPLICATION_ID, 1..=FORMAT) => Ok(format),
