@@ -75,13 +75,7 @@ impl ReadOnly {
     /// Root may write whatever the permissions say, so there it is a file
     /// system that is read-only.
     fn over(path: &Path, test: &str) -> Option<Self> {
-        let mode = |path: &Path, mode| {
-            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-        };
-        for file in fs::read_dir(path).unwrap() {
-            mode(&file.unwrap().path(), 0o444);
-        }
-        mode(path, 0o555);
+        set_modes(path, 0o444, 0o555);
         let path = path.to_owned();
         if fs::write(path.join("try"), "").is_err() {
             return Some(Self { path, is_mounted: false });
@@ -113,8 +107,20 @@ impl Drop for ReadOnly {
         if self.is_mounted {
             let _ = Command::new("umount").arg("-l").arg(&self.path).status();
         }
-        let _ = fs::set_permissions(&self.path, fs::Permissions::from_mode(0o755));
+        set_modes(&self.path, 0o644, 0o755);
     }
+}
+
+/// Of the files in a directory, and of itself.
+fn set_modes(path: &Path, files: u32, own: u32) {
+    let set = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    set(path, 0o755);
+    for file in fs::read_dir(path).unwrap() {
+        set(&file.unwrap().path(), files);
+    }
+    set(path, own);
 }
 
 #[test]
