@@ -12,7 +12,7 @@ const FILE: &str = "memory.sqlite3";
 const WAL: &str = "memory.sqlite3-wal";
 
 /// Damages of each sort; `LYRA_SOAK` times as many.
-const DOSE: usize = 60;
+const DOSE: usize = 50;
 
 /// A store, file by file, whose last changes are still in the log.
 struct Good {
@@ -159,15 +159,22 @@ fn laid_out(database: &[u8], wal: Option<&[u8]>) -> (tempfile::TempDir, PathBuf)
 fn any_flipped_bit_of_the_database_is_told_or_does_no_harm() {
     let (good, mut random, dose) = (good(), random(), dose());
     let mut found = Found::default();
-    for _ in 0..dose {
+    let is_text = |at: &usize| good.database[*at..].starts_with(b"flows ");
+    let texts: Vec<usize> = (0..good.database.len()).filter(is_text).collect();
+    for round in 0..dose {
         let mut database = good.database.clone();
-        let (at, bit) = (random.below(database.len()), random.below(8));
+        // Nothing but a sum tells one text of another.
+        let at = match round % 4 {
+            0 => texts[random.below(texts.len())],
+            _ => random.below(database.len()),
+        };
+        let bit = random.below(8);
         database[at] ^= 1 << bit;
         let (_dir, path) = laid_out(&database, Some(&good.wal));
         look(&path, &good, &format!("bit {bit} of byte {at}"), &mut found);
     }
     found.assert_none_is_silent();
-    assert!(found.refused + found.told > 0 && found.whole > 0, "both have happened: {found:?}");
+    assert!(found.told > 0 && found.whole > 0, "both have happened: {found:?}");
     assert_eq!(found.earlier, 0, "what is in the log has all been read");
 }
 

@@ -83,8 +83,23 @@ fn look(things: &Collection, random: &mut u64) -> i64 {
     seen
 }
 
-/// How long the looks of all readers took, the middle one.
-fn read(collections: &[Collection], least: &AtomicI64, time: Duration) -> Duration {
+/// How long the looks of all readers took: the middle one, and on the average,
+/// in which also counts how long they waited for a core.
+#[derive(Debug)]
+struct Looks {
+    middle: Duration,
+    average: Duration,
+}
+
+impl Looks {
+    /// The worse of both.
+    fn times_as_long_as(&self, other: &Self) -> f64 {
+        let ratio = |this: Duration, other: Duration| this.as_secs_f64() / other.as_secs_f64();
+        ratio(self.middle, other.middle).max(ratio(self.average, other.average))
+    }
+}
+
+fn read(collections: &[Collection], least: &AtomicI64, time: Duration) -> Looks {
     let ends = Instant::now() + time;
     let mut took: Vec<Duration> = thread::scope(|scope| {
         let readers: Vec<_> = (1..=READERS)
@@ -107,13 +122,19 @@ fn read(collections: &[Collection], least: &AtomicI64, time: Duration) -> Durati
         readers.into_iter().flat_map(|reader| reader.join().unwrap()).collect()
     });
     took.sort();
-    took[took.len() / 2]
+    let count = u32::try_from(took.len()).unwrap();
+    Looks { middle: took[took.len() / 2], average: took.iter().sum::<Duration>() / count }
 }
+
+/// With the writer beside them the readers read for ten seconds, and for a
+/// minute with `LYRA_SOAK`; as often as this they read alone before it, for a
+/// fifth of that time, so that what else the machine does meets both alike.
+const ROUNDS: u32 = 5;
 
 #[test]
 fn readers_see_whole_commits_and_none_that_is_older_than_they_know() {
-    let soak: u32 = std::env::var("LYRA_SOAK").ok().and_then(|n| n.parse().ok()).unwrap_or(1);
-    let time = Duration::from_secs(3 * u64::from(soak).min(20));
+    let soak: Option<u32> = std::env::var("LYRA_SOAK").ok().and_then(|n| n.parse().ok());
+    let time = Duration::from_secs(if soak.is_some() { 60 } else { 10 }) / ROUNDS;
     let directory = tempfile::tempdir().unwrap();
     let store = MemoryStore::open(directory.path().join("memory")).unwrap();
     let things = filled(&store);
@@ -121,27 +142,48 @@ fn readers_see_whole_commits_and_none_that_is_older_than_they_know() {
     let reader = MemoryStore::builder(store.directory()).open_read_only().unwrap();
     let collections = [things.clone(), reader.open_collection("things").unwrap()];
     let committed = AtomicI64::new(0);
-    let alone = read(&collections, &committed, time / 3);
-    let is_over = AtomicBool::new(false);
-    let beside = thread::scope(|scope| {
-        scope.spawn(|| {
-            let mut random = 99;
-            for generation in 1.. {
-                if is_over.load(Ordering::Relaxed) {
-                    break;
-                }
-                write(&store, generation, &mut random);
-                committed.store(generation, Ordering::Release);
-            }
-        });
-        let beside = read(&collections, &committed, time);
-        is_over.store(true, Ordering::Relaxed);
-        beside
-    });
+    let mut ratios: Vec<f64> = (0..ROUNDS)
+        .map(|_| {
+            let alone = read(&collections, &committed, time / 5);
+            let beside = read_beside_a_writer(&store, &collections, &committed, time);
+            println!("a look took {alone:?} alone, {beside:?} beside the writer");
+            beside.times_as_long_as(&alone)
+        })
+        .collect();
+    ratios.sort_by(f64::total_cmp);
+    let ratio = ratios[ratios.len() / 2];
     let commits = committed.load(Ordering::Relaxed);
-    println!("{commits} commits; a look took {alone:?} alone, {beside:?} beside the writer");
+    println!("{commits} commits; beside the writer a look took {ratio:.2} times as long");
     assert!(commits > 10, "{commits}");
     assert_eq!(things.list(List::new().filter(Filter::tag("kept"))).unwrap().len() as u64, KEPT);
     let report = store.check().unwrap();
     assert!(report.is_ok(), "{report:?}");
+    // In the gate other tests and other builds have the cores as well, and
+    // nothing is optimised: there it would say more about them.
+    assert!(soak.is_none() || ratio <= 1.5, "of the rounds, sorted: {ratios:.2?}");
+}
+
+fn read_beside_a_writer(
+    store: &MemoryStore,
+    collections: &[Collection],
+    committed: &AtomicI64,
+    time: Duration,
+) -> Looks {
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let first = committed.load(Ordering::Relaxed) + 1;
+            let mut random = 99 + first.cast_unsigned();
+            for generation in first.. {
+                if is_over.load(Ordering::Relaxed) {
+                    break;
+                }
+                write(store, generation, &mut random);
+                committed.store(generation, Ordering::Release);
+            }
+        });
+        let beside = read(collections, committed, time);
+        is_over.store(true, Ordering::Relaxed);
+        beside
+    })
 }
