@@ -10,6 +10,7 @@ use crate::store::rows::{self, WITH_VECTOR};
 use crate::{CollectionInfo, Limits, MemoryStore, Space, validate, vector};
 
 mod derived;
+mod full_text;
 
 /// What a check found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -47,6 +47,17 @@ fn each_sort_of_damage_is_found() {
         ("UPDATE entries SET checksum = NULL WHERE entry = 3", "not as it was written"),
         ("UPDATE embeddings SET embedder = 'x' WHERE entry = 3", "not as it was written"),
         ("UPDATE embeddings SET vector = x'0100803f00000000' WHERE entry = 1", "not as it was"),
+        (
+            "DELETE FROM words_1 WHERE rowid = 2;
+             INSERT INTO words_1 (rowid, text) VALUES (2, 'other')",
+            "words are not those of its texts",
+        ),
+        ("UPDATE words_1_docsize SET sz = x'07' WHERE id = 2", "words are not those of its texts"),
+        (
+            "DELETE FROM trigrams_1 WHERE rowid = 2;
+             INSERT INTO trigrams_1 (rowid, text) VALUES (2, 'other')",
+            "trigrams are not those of its texts",
+        ),
     ];
     for (sql, wanted) in damages {
         let report = check_after(sql);

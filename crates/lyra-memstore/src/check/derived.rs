@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params};
 
-use super::CheckReport;
+use super::{CheckReport, full_text};
 use crate::scan::{Layout, Record, Segment};
 use crate::store::codes::changed;
 use crate::store::derived::attributes;
@@ -66,6 +66,7 @@ pub(super) fn check(
         report
             .problem(format!("collection {name}: {coded} entries are coded, {entries} are there"));
     }
+    let known = report.problem_count;
     for table in ["words", "trigrams"] {
         let sql = format!("SELECT count(*) FROM {table}_{collection}_docsize");
         let looked_up: i64 = connection.query_row(&sql, [], |row| row.get(0))?;
@@ -74,6 +75,9 @@ pub(super) fn check(
                 "collection {name}: {looked_up} texts of {entries} are in {table}"
             ));
         }
+    }
+    if report.problem_count == known {
+        full_text::check(connection, name, collection, report)?;
     }
     Ok(())
 }

@@ -39,6 +39,10 @@ pub(crate) fn filed(value: &MetadataValue) -> (Field, ValueRef<'_>) {
     }
 }
 
+/// How words are looked up.
+pub(crate) const WORDS: &str = "text, content = '', contentless_delete = 1,
+                 tokenize = 'unicode61 remove_diacritics 2'";
+
 /// Of one collection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Derived<'a> {
@@ -58,9 +62,7 @@ impl<'a> Derived<'a> {
         // index is of trigrams. It says where something may be; the text
         // itself says where it is. The other one is of words, for ranks.
         connection.execute_batch(&format!(
-            "CREATE VIRTUAL TABLE words_{collection} USING fts5(
-                 text, content = '', contentless_delete = 1,
-                 tokenize = 'unicode61 remove_diacritics 2');
+            "CREATE VIRTUAL TABLE words_{collection} USING fts5({WORDS});
              CREATE VIRTUAL TABLE trigrams_{collection} USING fts5(
                  text, content = '', contentless_delete = 1, detail = none,
                  tokenize = 'trigram case_sensitive 1');"
