@@ -1,5 +1,6 @@
 //! kill -9 while a store is put into shape: `reindex`, `compact` and what brings
 //! an older store to this format leave it as it was, or are done.
+#![allow(clippy::print_stdout, reason = "a seed is shown where a test fails")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is how a test fails")]
 
 use std::fs;

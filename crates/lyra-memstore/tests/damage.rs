@@ -1,5 +1,6 @@
 //! A store that is damaged: it is told, or every answer is whole. Never a
 //! panic, and nothing wrong that `check` does not tell.
+#![allow(clippy::print_stdout, reason = "a seed is shown where a test fails")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is how a test fails")]
 
 use std::fs;

@@ -19,6 +19,7 @@ struct SmallDisk<'a>(&'a Path);
 
 impl<'a> SmallDisk<'a> {
     /// None where it cannot be had, which is told.
+    #[expect(clippy::explicit_write, reason = "what a test that passes prints is not seen")]
     fn mount(at: &'a Path, megabytes: u32, test: &str) -> Option<Self> {
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", &format!("size={megabytes}m"), "tmpfs"])
@@ -140,8 +141,8 @@ fn what_keeps_a_store_in_shape_leaves_it_whole_on_a_full_disk() {
     let dir = tempfile::tempdir().unwrap();
     let test = "what_keeps_a_store_in_shape_leaves_it_whole_on_a_full_disk";
     let Some(disk) = SmallDisk::mount(dir.path(), 12, test) else { return };
-    let works: [fn(&MemoryStore) -> Result<(), MemoryError>; 2] =
-        [MemoryStore::reindex, |store| store.compact().map(drop)];
+    type Work = fn(&MemoryStore) -> Result<(), MemoryError>;
+    let works: [Work; 2] = [MemoryStore::reindex, |store| store.compact().map(drop)];
     for (at, work) in works.into_iter().enumerate() {
         let path = disk.0.join(format!("memory-{at}"));
         let before = fill(&path);
@@ -217,11 +218,11 @@ fn an_import_keeps_its_whole_batches_on_a_full_disk() {
         &disk,
         || {
             let facts = MemoryStore::open(&path)?.open_collection("facts")?;
-            facts.import(&[source.clone()], &options, &mut |_| {}).map(drop)
+            facts.import(std::slice::from_ref(&source), &options, &mut |_| {}).map(drop)
         },
         |_| {
             let now = entries(&path).len();
-            assert!(now >= there && (now - before) % 50 == 0, "whole batches: {now}");
+            assert!(now >= there && (now - before).is_multiple_of(50), "whole batches: {now}");
             there = now;
         },
     );
