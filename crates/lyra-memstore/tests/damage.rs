@@ -160,13 +160,16 @@ fn laid_out(database: &[u8], wal: Option<&[u8]>) -> (tempfile::TempDir, PathBuf)
 fn any_flipped_bit_of_the_database_is_told_or_does_no_harm() {
     let (good, mut random, dose) = (good(), random(), dose());
     let mut found = Found::default();
-    let is_text = |at: &usize| good.database[*at..].starts_with(b"flows ");
-    let texts: Vec<usize> = (0..good.database.len()).filter(is_text).collect();
+    let places = |text: &[u8]| -> Vec<usize> {
+        (0..good.database.len()).filter(|&at| good.database[at..].starts_with(text)).collect()
+    };
+    let (contents, summaries) = (places(b"flows "), places(b"a summary"));
     for round in 0..dose {
         let mut database = good.database.clone();
         // Nothing but a sum tells one text of another.
         let at = match round % 4 {
-            0 => texts[random.below(texts.len())],
+            0 => contents[random.below(contents.len())],
+            1 => summaries[random.below(summaries.len())],
             _ => random.below(database.len()),
         };
         let bit = random.below(8);

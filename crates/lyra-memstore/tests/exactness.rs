@@ -35,6 +35,9 @@ fn generated_vectors_are_found_exactly() {
         let seed = seed.unwrap_or(23).wrapping_add(round);
         println!("seed {seed}; repeat with LYRA_TEST_SEED={seed}");
         assert_exact(&generated(&mut Random(seed | 1 << 40)));
+        for of_queries in [false, true] {
+            assert_exact(&rounded_the_wrong_way(&mut Random(seed | 1 << 40), of_queries));
+        }
     }
 }
 
@@ -216,6 +219,56 @@ fn generated(random: &mut Random) -> Data {
             .iter()
             .map(|x| x + 1e-5 * random.number())
             .collect(),
+    });
+    Data { queries: queries.collect(), items, word: "river" }
+}
+
+/// What a bound is for: numbers of one byte each are off by nearly half a step,
+/// all of them in the direction of the query, for some rows one way and for
+/// others the other way; or the query's own numbers are.
+fn rounded_the_wrong_way(random: &mut Random, of_queries: bool) -> Data {
+    const DIMENSION: usize = 64;
+    let signs: Vec<f32> = (0..DIMENSION).map(|_| [1.0, -1.0][random.below(2)]).collect();
+    let signed = |number: &mut dyn FnMut() -> f32| -> Vec<f32> {
+        signs.iter().map(|sign| sign * number()).collect()
+    };
+    let whole = |random: &mut Random, least: f32, count: usize| {
+        least + f32::from(u16::try_from(random.below(count)).unwrap())
+    };
+    let mut items = Vec::new();
+    for at in 0..500 {
+        let mut vector = if of_queries {
+            // Bytes as they are, of which two make up for all others: so much
+            // is lost of the query that the order is the wrong way round.
+            let size = whole(random, -16.0, 33);
+            let mut vector = signed(&mut || size);
+            let balance = (-10.48 * 61.0 * size).round() + whole(random, -4.0, 9);
+            vector[1] = (balance / 127.0).round();
+            vector[2] = balance - 127.0 * vector[1];
+            vector
+        } else {
+            let part = [0.49, 0.51][random.below(2)];
+            signed(&mut || whole(random, 5.0, 10) + part)
+        };
+        // By this a step is 1, and no query looks at it.
+        vector[0] = 127.0;
+        let (category, group) = (i64::from(random.percent()), i64::from(random.percent() % 10));
+        let text = format!("{} {at}", ["river", "rivet"][random.below(2)]);
+        items.push(Item { vector, text, category, group });
+    }
+    let queries = (0..12).map(|at| {
+        let mut query = match (of_queries, at % 2) {
+            (true, 0) => signed(&mut || 10.49),
+            (true, _) => signed(&mut || 10.0),
+            (false, 0) => signed(&mut || 1.0),
+            (false, _) => signed(&mut || -1.0),
+        };
+        query[0] = 0.0;
+        if of_queries {
+            query[1] = 127.0;
+            query[2] = 1.0;
+        }
+        query
     });
     Data { queries: queries.collect(), items, word: "river" }
 }
