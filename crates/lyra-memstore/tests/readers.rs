@@ -182,8 +182,16 @@ fn read_beside_a_writer(
                 committed.store(generation, Ordering::Release);
             }
         });
-        let beside = read(collections, committed, time);
-        is_over.store(true, Ordering::Relaxed);
-        beside
+        // Also when a reader fails: the writer would never end.
+        let _ends = Ends(&is_over);
+        read(collections, committed, time)
     })
+}
+
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
