@@ -32,6 +32,14 @@ codes! {
         "look at the cause; nothing was written";
     EMBEDDER_ANSWER = "memstore.embedder_answer",
         "correct the embedder: one finite vector of its dimension for each text";
+    EMBEDDER_SETTINGS = "memstore.embedder_settings",
+        "correct the setting that the context names";
+    EMBEDDER_UNREACHABLE = "memstore.embedder_unreachable",
+        "see that the endpoint runs at the URL that the context names, and what its log says";
+    EMBEDDER_TIMEOUT = "memstore.embedder_timeout",
+        "see whether the endpoint is overloaded; send fewer texts at once, or raise the timeout";
+    EMBEDDER_REFUSED = "memstore.embedder_refused",
+        "look at the status and at what the endpoint says: the URL, the model, the API key or the texts";
     INVALID_FILTER = "memstore.invalid_filter",
         "compare a key with a value, such as year>=2020";
     INVALID_QUERY = "memstore.invalid_query",

@@ -20,6 +20,8 @@ mod limits;
 mod matching;
 mod metadata;
 mod nearest;
+#[cfg(feature = "openai")]
+mod openai;
 mod prepare;
 mod query;
 mod scan;
@@ -46,6 +48,8 @@ pub use import::{
 pub use lexical::LexicalEmbedder;
 pub use limits::Limits;
 pub use metadata::{Metadata, MetadataValue};
+#[cfg(feature = "openai")]
+pub use openai::{OpenAiEmbedder, OpenAiEmbedderBuilder};
 pub use query::{Hit, List, Query};
 pub use space::{Metric, Space};
 pub use store::{CollectionInfo, CompactReport, LockOwner, MemoryStore, MemoryStoreBuilder};
