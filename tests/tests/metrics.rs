@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use lyra_errors::Metric;
 
 /// The crates with their tables.
-const CRATES: [(&str, &[Metric]); 5] = [
+const CRATES: [(&str, &[Metric]); 6] = [
     ("lyra-gpu", lyra_gpu::METRICS),
     ("lyra-ratelimit", lyra_ratelimit::METRICS),
     ("lyra-retry", lyra_retry::METRICS),
     ("lyra-log", lyra_log::METRICS),
+    ("lyra-memstore", lyra_memstore::METRICS),
     ("lyra-sync", lyra_sync::METRICS),
 ];
 

@@ -110,6 +110,8 @@ impl MemoryStore {
             }
             Ok(())
         })?;
+        #[cfg(feature = "metrics")]
+        crate::metrics::checked(report.is_ok());
         Ok(report)
     }
 }

@@ -20,11 +20,13 @@ pub(crate) fn opened(store: &Path, read_only: bool, took: Duration) {
 pub(crate) fn not_begun(store: &Path, error: &MemoryError, waited: Duration) {
     let (code, waited_seconds) = (error.code().id(), waited.as_secs_f64());
     warn!(target: TARGET, store = %store.display(), code, waited_seconds, "no turn to write");
+    #[cfg(feature = "metrics")]
+    crate::metrics::not_begun(waited);
 }
 
 /// A transaction has ended, and with it the time in which others could not
 /// write.
-pub(crate) fn ended(store: &Path, outcome: Outcome, held: Duration) {
+pub(crate) fn ended(store: &Path, outcome: Outcome, waited: Duration, held: Duration) {
     let held_seconds = held.as_secs_f64();
     let store = store.display();
     match outcome {
@@ -34,6 +36,10 @@ pub(crate) fn ended(store: &Path, outcome: Outcome, held: Duration) {
             warn!(target: TARGET, %store, code = code.id(), held_seconds, "commit failed");
         }
     }
+    #[cfg(feature = "metrics")]
+    crate::metrics::ended(outcome, waited, held);
+    #[cfg(not(feature = "metrics"))]
+    let _ = waited;
 }
 
 /// How a transaction ended.

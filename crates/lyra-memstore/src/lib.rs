@@ -19,6 +19,8 @@ mod lexical;
 mod limits;
 mod matching;
 mod metadata;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod nearest;
 #[cfg(feature = "openai")]
 mod openai;
@@ -48,6 +50,8 @@ pub use import::{
 pub use lexical::LexicalEmbedder;
 pub use limits::Limits;
 pub use metadata::{Metadata, MetadataValue};
+#[cfg(feature = "metrics")]
+pub use metrics::METRICS;
 #[cfg(feature = "openai")]
 pub use openai::{OpenAiEmbedder, OpenAiEmbedderBuilder};
 pub use query::{Hit, List, Query};

@@ -43,8 +43,16 @@ impl Embedders {
             .context(NoEmbedderSnafu { collection, fingerprint: fingerprint.map(str::to_owned) })?;
         let mut vectors = Vec::with_capacity(texts.len());
         for batch in texts.chunks(embedder.max_batch().max(1)) {
-            let made = embedder.embed(batch).context(EmbeddingSnafu { collection })?;
-            check_answer(&*embedder, space, batch.len(), &made)?;
+            #[cfg(feature = "metrics")]
+            let begun = std::time::Instant::now();
+            let made = embedder.embed(batch).context(EmbeddingSnafu { collection });
+            let made = made.and_then(|made| {
+                check_answer(&*embedder, space, batch.len(), &made)?;
+                Ok(made)
+            });
+            #[cfg(feature = "metrics")]
+            crate::metrics::embedded(made.is_ok(), begun.elapsed());
+            let made = made?;
             vectors.extend(made.into_iter().map(|v| vector::settle(v, space.metric)));
         }
         Ok(vectors)

@@ -274,7 +274,8 @@ impl MemoryStore {
     pub fn begin_within(&self, timeout: Duration) -> Result<Transaction<'_>, MemoryError> {
         let started = Instant::now();
         let turn = self.turn(timeout)?;
-        Transaction::begin(self, turn, timeout.saturating_sub(started.elapsed()))
+        let waited = started.elapsed();
+        Transaction::begin(self, turn, waited, timeout.saturating_sub(waited))
     }
 
     /// The turn to write, which others wait for meanwhile.

@@ -44,12 +44,13 @@ impl<'a> Transaction<'a> {
     pub(crate) fn begin(
         store: &'a MemoryStore,
         turn: Turn<'a>,
+        waited: Duration,
         left: Duration,
     ) -> Result<Self, MemoryError> {
         turn.busy_timeout(left)
             .and_then(|()| turn.execute_batch("BEGIN IMMEDIATE"))
             .map_err(|source| store.failed("begin a transaction of", source))?;
-        let ending = Ending { store, begun: Instant::now(), outcome: Outcome::RolledBack };
+        let ending = Ending { store, waited, begun: Instant::now(), outcome: Outcome::RolledBack };
         Ok(Self { store, turn, ending, aborted_by: None, _stays: PhantomData })
     }
 
@@ -418,13 +419,15 @@ impl<'a> Transaction<'a> {
 #[derive(Debug)]
 struct Ending<'a> {
     store: &'a MemoryStore,
+    /// For its turn.
+    waited: Duration,
     begun: Instant,
     outcome: Outcome,
 }
 
 impl Drop for Ending<'_> {
     fn drop(&mut self) {
-        events::ended(self.store.directory(), self.outcome, self.begun.elapsed());
+        events::ended(self.store.directory(), self.outcome, self.waited, self.begun.elapsed());
     }
 }
 

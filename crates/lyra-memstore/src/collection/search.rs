@@ -33,6 +33,15 @@ impl Collection {
     /// the caller's vectors, what the embedder reports, and whatever a read
     /// can meet.
     pub fn query(&self, query: Query) -> Result<Vec<Hit>, MemoryError> {
+        #[cfg(feature = "metrics")]
+        let begun = std::time::Instant::now();
+        let answer = self.answer(query);
+        #[cfg(feature = "metrics")]
+        crate::metrics::queried(answer.is_ok(), begun.elapsed());
+        answer
+    }
+
+    fn answer(&self, query: Query) -> Result<Vec<Hit>, MemoryError> {
         let Query { target, top, filter, with_embeddings, words } = query;
         ensure!(top > 0, InvalidQuerySnafu { reason: "it asks for no hits" });
         if let Some(filter) = &filter {
