@@ -3,6 +3,8 @@
 
 mod code;
 mod kernel;
+mod layout;
+mod planes;
 mod query;
 mod search;
 mod segment;
@@ -11,7 +13,8 @@ mod slots;
 mod tests;
 
 pub(crate) use kernel::Kernel;
+pub(crate) use layout::{Layout, Record};
 pub(crate) use query::CodedQuery;
 pub(crate) use search::{Candidate, Search};
-pub(crate) use segment::{Layout, Record, Segment};
+pub(crate) use segment::Segment;
 pub(crate) use slots::Slots;

@@ -194,17 +194,25 @@ impl State<'_> {
         }
         let query = CodedQuery::new(self.collection.space.metric, target);
         let mut search = Search::new(Kernel::detect(), &query, top);
-        let mut look = |first, segment: &_| match slots {
+        let look = |search: &mut Search<'_>, first, segment: &_| match slots {
             Some(slots) => search.some_of(segment, first, slots),
             None => search.segment(segment, first),
         };
         match self.codes {
-            Some(codes) => codes.segments().for_each(|(first, segment)| look(first, segment)),
+            Some(codes) => {
+                for (first, segment) in codes.segments() {
+                    look(&mut search, first, segment);
+                    search.narrow(|slot| codes.segment_of(slot));
+                }
+                search.settle(|slot| codes.segment_of(slot));
+            }
             None => {
                 let layout = Layout::of(target.len());
                 let number = self.collection.number;
                 codes::changed(self.connection, number, layout, -1, |at, segment| {
-                    look(at * layout.rows(), &segment);
+                    let first = at * layout.rows();
+                    look(&mut search, first, &segment);
+                    search.settle(|slot| Some((&segment, slot - first)));
                 })?;
             }
         }

@@ -1,17 +1,18 @@
 //! A query as bytes, and what is certain of a row by its codes.
 
-use super::code::{Gauge, ZERO, encode};
-use super::kernel::stride;
+use super::code::{Gauge, ZERO, encode, up};
+use super::kernel::{Kernel, LANES};
+use super::planes::MIDDLE;
+use super::segment::Sketches;
 use crate::Metric;
 
 /// A query, coded like the rows.
 #[derive(Debug)]
 pub(crate) struct CodedQuery {
     metric: Metric,
-    bytes: Vec<i8>,
-    words: Vec<i16>,
-    /// What the 128 in each code add to a product.
-    offset: i32,
+    numbers: Vec<i8>,
+    /// Their sum: what a constant in each code adds to a product.
+    sum: i32,
     scale: f64,
     /// The lengths of what the codes leave out, and of the whole, rounded up.
     residual: f64,
@@ -19,6 +20,17 @@ pub(crate) struct CodedQuery {
     /// By how much a distance, as it is computed in the end, may be off
     /// whatever the row: distances that f64 takes for equal are equal here.
     slack: f64,
+    sketch: Sketch,
+}
+
+/// What is needed for bounds by upper halves alone, in f32.
+#[derive(Debug)]
+struct Sketch {
+    scale: f32,
+    /// What a row's length, and what its halves leave out, count for.
+    of_length: f32,
+    of_blur: f32,
+    slack: f32,
 }
 
 /// Between what and what a row's score lies. A larger score is nearer.
@@ -30,44 +42,89 @@ pub(crate) struct Bounds {
 
 impl CodedQuery {
     pub(crate) fn new(metric: Metric, vector: &[f32]) -> Self {
-        let mut codes = vec![ZERO; stride(vector.len())];
+        let mut codes = vec![ZERO; vector.len().next_multiple_of(LANES)];
         let gauge = encode(vector, &mut codes);
-        let bytes: Vec<i8> = codes.iter().map(|&code| (code ^ ZERO).cast_signed()).collect();
-        let words: Vec<i16> = bytes.iter().map(|&byte| byte.into()).collect();
-        let sum: i32 = bytes.iter().map(|&byte| i32::from(byte)).sum();
-        let length = f64::from(super::code::up(gauge.squared.sqrt()));
+        let numbers: Vec<i8> = codes.iter().map(|&code| (code ^ ZERO).cast_signed()).collect();
+        let length = f64::from(up(gauge.squared.sqrt()));
+        // The billionth is for what f64 loses, here and in the distance that
+        // is computed in the end.
+        let residual = f64::from(gauge.residual) + 1e-9 * length;
+        let slack = match metric {
+            Metric::Cosine | Metric::InnerProduct => 1e-15,
+            Metric::L2 => 1e-10 * length * length,
+        };
         Self {
             metric,
-            bytes,
-            words,
-            offset: sum * i32::from(ZERO),
+            sum: numbers.iter().map(|&number| i32::from(number)).sum(),
+            numbers,
             scale: gauge.scale.into(),
-            // The billionth is for what f64 loses, here and in the distance
-            // that is computed in the end.
-            residual: f64::from(gauge.residual) + 1e-9 * length,
+            residual,
             length,
-            slack: match metric {
-                Metric::Cosine | Metric::InnerProduct => 1e-15,
-                Metric::L2 => 1e-10 * length * length,
-            },
+            slack,
+            sketch: Sketch::new(&gauge, residual, length, slack),
         }
     }
 
-    pub(crate) fn stride(&self) -> usize {
-        self.bytes.len()
+    pub(super) fn numbers(&self) -> &[i8] {
+        &self.numbers
     }
 
-    pub(super) fn bytes(&self) -> &[i8] {
-        &self.bytes
+    /// The product of the codes, where that with their upper halves is
+    /// `upper` and that with their lower ones `lower`.
+    pub(crate) fn product(&self, upper: i32, lower: i32) -> i32 {
+        // Each of the sums is small enough; one on the way may not be.
+        let high = upper.wrapping_mul(16).wrapping_sub(self.sum.wrapping_mul(ZERO.into()));
+        high.wrapping_add(lower)
     }
 
-    #[cfg(target_arch = "x86_64")]
-    pub(super) fn words(&self) -> &[i16] {
-        &self.words
+    /// The largest score that is possible for each row by the upper halves of
+    /// its codes; infinite where that can't be told.
+    pub(super) fn sketch(
+        &self,
+        kernel: Kernel,
+        upper: &[i32],
+        from: usize,
+        rows: &Sketches,
+        most: &mut [f32],
+    ) {
+        let range = from..from + upper.len();
+        let Sketches { scales, lengths, blurs, squares } = rows;
+        let (scales, lengths) = (&scales[range.clone()], &lengths[range.clone()]);
+        let (blurs, squares) = (&blurs[range.clone()], &squares[range]);
+        let middle = self.sum.wrapping_mul(i32::from(ZERO) - MIDDLE);
+        let Sketch { scale, of_length, of_blur, slack } = self.sketch;
+        #[expect(clippy::cast_precision_loss, reason = "what is lost is within the bound")]
+        let bound = |at: usize| {
+            let product = upper[at].wrapping_mul(16).wrapping_sub(middle) as f32;
+            product * scale * scales[at] + of_length * lengths[at] + of_blur * blurs[at]
+        };
+        // Of what is not a number and a number it gives the number.
+        let told = |score: f32| score.min(f32::INFINITY);
+        let most = &mut most[..upper.len()];
+        kernel.run(
+            #[inline(always)]
+            || match self.metric {
+                Metric::Cosine | Metric::InnerProduct => {
+                    (0..upper.len()).for_each(|at| most[at] = told(bound(at) + slack));
+                }
+                Metric::L2 => {
+                    (0..upper.len())
+                        .for_each(|at| most[at] = told(2.0 * bound(at) - squares[at] + slack));
+                }
+            },
+        );
     }
 
-    pub(super) fn offset(&self) -> i32 {
-        self.offset
+    /// What a row must be able to reach by its sketch, if its score is to
+    /// reach `threshold`.
+    pub(super) fn sketch_threshold(&self, threshold: f64) -> f32 {
+        // No cosine is less.
+        if matches!(self.metric, Metric::Cosine) && threshold <= -1.0 {
+            return f32::NEG_INFINITY;
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "less is right too")]
+        let near = threshold as f32;
+        near.next_down()
     }
 
     /// What is certain of a row's score: of the inner product, or of twice
@@ -92,6 +149,22 @@ impl CodedQuery {
                 let off = 2.0 * off + 1e-9 * row.squared + self.slack;
                 Bounds { least: near - off, most: near + off }
             }
+        }
+    }
+}
+
+impl Sketch {
+    fn new(query: &Gauge, residual: f64, length: f64, slack: f64) -> Self {
+        // Of what lies within a bound: the sums in f32 are off by less than a
+        // millionth of their terms, none of which is more than this times the
+        // row's length and what its halves leave out.
+        let length = length.max(query.length.into());
+        Self {
+            scale: query.scale,
+            of_length: up((residual + 1e-6 * length) * (1.0 + 1e-6)),
+            of_blur: up(length * (1.0 + 2e-6)),
+            // Products that are next to nothing vanish altogether.
+            slack: up(slack) + 8.0 * f32::MIN_POSITIVE,
         }
     }
 }

@@ -1,86 +1,140 @@
-//! Some rows of codes in one piece, as they are stored and as they are
-//! scanned: first what is known of each row, then their codes.
+//! The rows of one segment as they are scanned.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
-use super::code::{Gauge, ZERO, encode};
-use super::kernel::stride;
+use super::code::{Gauge, up};
+use super::kernel::{Kernel, row_bytes};
+use super::layout::{GAUGE, Layout, Record, from_bytes};
+use super::planes::split;
 
-/// For one row: scale, residual, length, whether it is there, square.
-const GAUGE: usize = 4 + 4 + 4 + 4 + 8;
-
-/// How the rows of a collection lie in its segments; it follows from the
-/// dimension alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Layout {
-    stride: usize,
-    rows: usize,
-}
-
-impl Layout {
-    /// The most rows of a segment; their codes take about this much, so that
-    /// to make an empty one, or to read one again, is little work.
-    const MOST_ROWS: usize = 256;
-    const MOST_BYTES: usize = 128 * 1024;
-
-    pub(crate) fn of(dimension: usize) -> Self {
-        let stride = stride(dimension);
-        let mut rows = Self::MOST_ROWS;
-        while rows > 1 && rows * stride > Self::MOST_BYTES {
-            rows /= 2;
-        }
-        Self { stride, rows }
-    }
-
-    /// How many rows a segment has.
-    pub(crate) fn rows(self) -> usize {
-        self.rows
-    }
-
-    /// How many bytes a segment has.
-    pub(crate) fn bytes(self) -> usize {
-        self.rows * (GAUGE + self.stride)
-    }
-
-    /// Where what is known of a row stands.
-    pub(crate) fn gauge_at(self, row: usize) -> usize {
-        row * GAUGE
-    }
-
-    /// Where a row's codes stand.
-    pub(crate) fn codes_at(self, row: usize) -> usize {
-        self.rows * GAUGE + row * self.stride
-    }
-}
-
-/// A row as it is written: what is known of it, and its codes.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Record {
-    pub(crate) gauge: [u8; GAUGE],
-    pub(crate) codes: Vec<u8>,
-}
-
-impl Record {
-    /// What is known of a row that is not there.
-    pub(crate) const GONE: [u8; GAUGE] = [0; GAUGE];
-
-    pub(crate) fn of(vector: &[f32]) -> Self {
-        let mut codes = vec![ZERO; stride(vector.len())];
-        let gauge = encode(vector, &mut codes);
-        Self { gauge: to_bytes(&gauge), codes }
-    }
-}
-
-/// The rows of one segment.
 #[derive(Debug)]
 pub(crate) struct Segment {
     layout: Layout,
-    bytes: Aligned,
+    gauges: Box<[[u8; GAUGE]]>,
+    sketches: Sketches,
+    upper: Aligned,
+    lower: Aligned,
+}
+
+/// What a search by the upper halves needs of each row, for each in a list of
+/// its own: so the loop over them takes several at once.
+#[derive(Debug, Default)]
+pub(super) struct Sketches {
+    /// What a code is worth.
+    pub(super) scales: Vec<f32>,
+    /// The length of what the codes stand for; less than nothing where there
+    /// is no entry.
+    pub(super) lengths: Vec<f32>,
+    /// The length of what the upper halves leave out.
+    pub(super) blurs: Vec<f32>,
+    /// The square of the vector's own length, or a little less.
+    pub(super) squares: Vec<f32>,
+}
+
+impl Segment {
+    /// One whose stored bytes `fill` writes into a buffer that is as long.
+    pub(crate) fn read<E>(
+        layout: Layout,
+        buffer: &mut Vec<u8>,
+        fill: impl FnOnce(&mut [u8]) -> Result<(), E>,
+    ) -> Result<Self, E> {
+        buffer.resize(layout.bytes(), 0);
+        fill(buffer)?;
+        Ok(Self::of(layout, buffer))
+    }
+
+    fn of(layout: Layout, stored: &[u8]) -> Self {
+        let rows = layout.rows();
+        let row_bytes = row_bytes(layout.dimension());
+        let (gauges, _) = stored.as_chunks::<GAUGE>();
+        let gauges: Box<[_]> = gauges[..rows].into();
+        let [mut upper, mut lower] = [(); 2].map(|()| Aligned::zeros(rows * row_bytes));
+        let mut sketches = Sketches::default();
+        let halves = upper.chunks_exact_mut(row_bytes).zip(lower.chunks_exact_mut(row_bytes));
+        Kernel::detect().run(
+            #[inline(always)]
+            || {
+                for ((row, gauge), (upper, lower)) in gauges.iter().enumerate().zip(halves) {
+                    let codes = &stored[layout.codes_at(row)..][..layout.dimension()];
+                    let gauge = from_bytes(gauge);
+                    let squares = if gauge.is_some() { split(codes, upper, lower) } else { 0 };
+                    sketches.push(gauge.as_ref(), squares);
+                }
+            },
+        );
+        Self { layout, gauges, sketches, upper, lower }
+    }
+
+    /// What is known of a row; none where there is no entry in it.
+    #[inline]
+    pub(crate) fn gauge(&self, row: usize) -> Option<Gauge> {
+        from_bytes(self.gauges.get(row)?)
+    }
+
+    pub(super) fn sketches(&self) -> &Sketches {
+        &self.sketches
+    }
+
+    /// The upper halves of some rows' codes, one after the other.
+    pub(crate) fn upper(&self, from: usize, rows: usize) -> &[u8] {
+        let row_bytes = row_bytes(self.layout.dimension());
+        &self.upper[from * row_bytes..(from + rows) * row_bytes]
+    }
+
+    /// The lower halves of a row's codes.
+    pub(crate) fn lower(&self, row: usize) -> &[u8] {
+        let row_bytes = row_bytes(self.layout.dimension());
+        &self.lower[row * row_bytes..][..row_bytes]
+    }
+
+    pub(crate) fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// How many bytes each takes in memory.
+    pub(crate) fn bytes(layout: Layout) -> usize {
+        let row = GAUGE + Sketches::ROW + 2 * row_bytes(layout.dimension());
+        layout.rows() * row
+    }
+
+    /// Whether a row is as it was written.
+    pub(crate) fn holds(&self, row: usize, record: &Record) -> bool {
+        let [mut upper, mut lower] = [(); 2].map(|()| vec![0; row_bytes(self.layout.dimension())]);
+        let codes = record.codes.get(..self.layout.dimension());
+        codes.is_some_and(|codes| {
+            split(codes, &mut upper, &mut lower);
+            self.gauges[row] == record.gauge
+                && self.upper(row, 1) == upper
+                && self.lower(row) == lower
+        })
+    }
+}
+
+impl Sketches {
+    const ROW: usize = 4 * size_of::<f32>();
+
+    fn push(&mut self, gauge: Option<&Gauge>, squares: u32) {
+        let Some(gauge) = gauge else {
+            self.scales.push(0.0);
+            self.lengths.push(f32::NEG_INFINITY);
+            self.blurs.push(0.0);
+            self.squares.push(0.0);
+            return;
+        };
+        let left_out = f64::from(gauge.scale) * f64::from(squares).sqrt();
+        self.scales.push(gauge.scale);
+        self.lengths.push(gauge.length);
+        self.blurs.push(up(f64::from(gauge.residual) + left_out));
+        // So much less that no rounding of a sum with it matters.
+        #[expect(clippy::cast_possible_truncation, reason = "where it is too large, it is less")]
+        let square = (gauge.squared * (1.0 - 2e-6)) as f32;
+        self.squares.push(square.next_down().clamp(0.0, f32::MAX));
+    }
 }
 
 /// Bytes that begin where a line of the processor's cache does, so that no row
-/// of codes shares one with another: a scan takes a third less then.
+/// shares one with another: a scan takes a third less then.
 struct Aligned {
     /// With some bytes in front.
     buffer: Box<[u8]>,
@@ -118,61 +172,4 @@ impl fmt::Debug for Aligned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} bytes", self.len())
     }
-}
-
-impl Segment {
-    /// One whose bytes `fill` writes.
-    pub(crate) fn read<E>(
-        layout: Layout,
-        fill: impl FnOnce(&mut [u8]) -> Result<(), E>,
-    ) -> Result<Self, E> {
-        let mut bytes = Aligned::zeros(layout.bytes());
-        fill(&mut bytes)?;
-        Ok(Self { layout, bytes })
-    }
-
-    /// What is known of a row; none where there is no entry in it.
-    #[inline]
-    pub(crate) fn gauge(&self, row: usize) -> Option<Gauge> {
-        let (gauges, _) = self.bytes.as_chunks::<GAUGE>();
-        from_bytes(gauges.get(row)?)
-    }
-
-    /// The codes of some rows, one after the other.
-    pub(crate) fn codes(&self, from: usize, rows: usize) -> &[u8] {
-        let at = self.layout.codes_at(from);
-        &self.bytes[at..at + rows * self.layout.stride]
-    }
-
-    pub(crate) fn layout(&self) -> Layout {
-        self.layout
-    }
-
-    /// Whether a row is as it was written.
-    pub(crate) fn holds(&self, row: usize, record: &Record) -> bool {
-        let at = self.layout.gauge_at(row);
-        self.bytes[at..at + GAUGE] == record.gauge && self.codes(row, 1) == record.codes
-    }
-}
-
-fn to_bytes(gauge: &Gauge) -> [u8; GAUGE] {
-    let mut bytes = [0; GAUGE];
-    bytes[0..4].copy_from_slice(&gauge.scale.to_le_bytes());
-    bytes[4..8].copy_from_slice(&gauge.residual.to_le_bytes());
-    bytes[8..12].copy_from_slice(&gauge.length.to_le_bytes());
-    bytes[12..16].copy_from_slice(&1_u32.to_le_bytes());
-    bytes[16..24].copy_from_slice(&gauge.squared.to_le_bytes());
-    bytes
-}
-
-#[inline]
-fn from_bytes(bytes: &[u8; GAUGE]) -> Option<Gauge> {
-    let (words, _) = bytes.as_chunks::<4>();
-    let single = |at: usize| f32::from_le_bytes(words[at]);
-    if words[3] == [0; 4] {
-        return None;
-    }
-    let (longs, _) = bytes.as_chunks::<8>();
-    let squared = f64::from_le_bytes(longs[2]);
-    Some(Gauge { scale: single(0), residual: single(1), length: single(2), squared })
 }

@@ -49,7 +49,7 @@ fn read(layout: Layout, bytes: &[u8]) -> Segment {
         into.copy_from_slice(bytes);
         Ok::<_, std::convert::Infallible>(())
     };
-    Segment::read(layout, copy).unwrap()
+    Segment::read(layout, &mut Vec::new(), copy).unwrap()
 }
 
 /// The nearest by all vectors, in f64, and of equal ones the oldest.
@@ -62,18 +62,21 @@ fn brute(metric: Metric, target: &[f32], rows: &[Vec<f32>], top: usize) -> Vec<u
 
 #[test]
 fn all_forms_of_the_loop_give_the_same_numbers() {
-    for dimension in [1, 63, 64, 65, 384, 1536] {
+    for dimension in [1, 63, 64, 65, 127, 128, 129, 384, 1536] {
         let extreme: Vec<f32> = (0..dimension).map(|i| [1.0, -1.0, 0.99][i % 3]).collect();
         let query = CodedQuery::new(Metric::InnerProduct, &extreme);
-        let rows: Vec<u8> = (0..7 * query.stride()).map(|i| [1, 255, 128, 77][i % 4]).collect();
-        let [first, rest @ ..] = &Kernel::all().collect::<Vec<_>>()[..] else { unreachable!() };
-        let products = |kernel: &Kernel| {
-            let mut products = [0; 7];
-            kernel.products(&rows, &query, &mut products);
-            products
-        };
-        for other in rest {
-            assert_eq!(products(first), products(other), "{first:?} {other:?} {dimension}");
+        let bytes = 7 * query.numbers().len() / 2;
+        for pattern in [[0x00, 0xff, 0x87, 0x4d], [0xff; 4]] {
+            let rows: Vec<u8> = (0..bytes).map(|i| pattern[i % 4]).collect();
+            let [first, rest @ ..] = &Kernel::all().collect::<Vec<_>>()[..] else { unreachable!() };
+            let products = |kernel: &Kernel| {
+                let mut products = [0; 7];
+                kernel.products(&rows, &query, &mut products);
+                products
+            };
+            for other in rest {
+                assert_eq!(products(first), products(other), "{first:?} {other:?} {dimension}");
+            }
         }
     }
 }
@@ -90,8 +93,45 @@ fn a_deleted_row_is_not_found() {
     let query = CodedQuery::new(Metric::Cosine, &rows[0]);
     let mut search = Search::new(Kernel::detect(), &query, 5);
     search.segment(&segment, 0);
+    search.settle(|slot| Some((&segment, slot)));
     let slots: Vec<usize> = search.into_candidates().iter().map(|c| c.slot).collect();
     assert_eq!(slots, [1]);
+}
+
+/// The most that the upper halves allow, beside the inner product as it is.
+fn sketched(target: &[f32], row: &[f32]) -> (f64, f64) {
+    let query = CodedQuery::new(Metric::InnerProduct, target);
+    let segment = &segments(Layout::of(row.len()), &[row.to_vec()])[0];
+    let (mut upper, mut most) = ([0], [0.0]);
+    Kernel::Scalar.products(segment.upper(0, 1), &query, &mut upper);
+    query.sketch(Kernel::detect(), &upper, 0, segment.sketches(), &mut most);
+    (most[0].into(), 1.0 - vector::distance(Metric::InnerProduct, target, row))
+}
+
+#[test]
+fn what_the_upper_halves_leave_out_may_all_point_one_way() {
+    let target: Vec<f32> = (0..256).map(|at| [1.0, -1.0][at % 2]).collect();
+    // All lower halves are as far from their middle as can be.
+    let high = [127.0, 111.0, 95.0, 79.0, 31.0_f32];
+    let low = [-112.0, -96.0, -16.0, -64.0, 0.0, -32.0, -80.0_f32];
+    let code = |at: usize| if at.is_multiple_of(2) { high[at % 5] } else { low[at % 7] };
+    let row: Vec<f32> = (0..256).map(|at| code(at) / 127.0).collect();
+    let (most, score) = sketched(&target, &row);
+    // There is nothing to spare, so what makes the bound shorter is noticed.
+    let left_out = 7.5 * 256.0 / 127.0;
+    assert!(score <= most && most < score + 0.01 * left_out, "{score} {most}");
+}
+
+#[test]
+fn what_a_query_s_codes_leave_out_may_all_point_one_way() {
+    // Lower halves that are at their middle, but for the largest number.
+    let code = |at: usize| if at == 0 { 127.0 } else { [120.0_f32, -120.0][at % 2] };
+    let row: Vec<f32> = (0..1024).map(|at| code(at) / 127.0).collect();
+    let target = row.iter().map(|&n| (64.0_f32.copysign(-n) + 0.49_f32.copysign(n)) / 127.0);
+    let target: Vec<f32> = [1.0].into_iter().chain(target.skip(1)).collect();
+    let (most, score) = sketched(&target, &row);
+    let left_out = 0.49 / 127.0 * 1023.0 * 120.0 / 127.0;
+    assert!(score <= most && most < score + 0.4 * left_out, "{score} {most}");
 }
 
 proptest! {
@@ -111,10 +151,15 @@ proptest! {
         for kernel in Kernel::all() {
             let (mut all, mut some) = (Search::new(kernel, &query, top), Search::new(kernel, &query, top));
             let wanted: Slots = (0..rows.len()).filter(|slot| slot % every == 0).collect();
-            for (at, segment) in segments(layout, &rows).iter().enumerate() {
+            let segments = segments(layout, &rows);
+            let segment_of = |slot| Some((&segments[slot / layout.rows()], slot % layout.rows()));
+            for (at, segment) in segments.iter().enumerate() {
                 all.segment(segment, at * layout.rows());
+                all.narrow(segment_of);
                 some.some_of(segment, at * layout.rows(), &wanted);
+                some.settle(segment_of);
             }
+            all.settle(segment_of);
             let found: Slots = all.into_candidates().iter().map(|c| c.slot).collect();
             for slot in brute(metric, &target, &rows, top) {
                 prop_assert!(found.contains(slot), "{slot} of {} under {metric}", rows.len());
@@ -137,9 +182,11 @@ proptest! {
         let (Some(a), Some(b)) = (settled(metric, a), settled(metric, b)) else { return Ok(()) };
         let query = CodedQuery::new(metric, &a);
         let bytes = segments(Layout::of(a.len()), std::slice::from_ref(&b));
-        let mut product = [0];
-        Kernel::Scalar.products(bytes[0].codes(0, 1), &query, &mut product);
-        let bounds = query.bounds(product[0], &bytes[0].gauge(0).unwrap());
+        let (mut upper, mut lower, mut most) = ([0], [0], [0.0]);
+        Kernel::Scalar.products(bytes[0].upper(0, 1), &query, &mut upper);
+        Kernel::Scalar.products(bytes[0].lower(0), &query, &mut lower);
+        query.sketch(Kernel::detect(), &upper, 0, bytes[0].sketches(), &mut most);
+        let bounds = query.bounds(query.product(upper[0], lower[0]), &bytes[0].gauge(0).unwrap());
         let score = match metric {
             Metric::L2 => {
                 let own: f64 = a.iter().map(|&n| f64::from(n) * f64::from(n)).sum();
@@ -150,6 +197,25 @@ proptest! {
         // Where squares are beyond what f64 tells apart, the difference is lost.
         let slack = 1e-9 * score.abs();
         prop_assert!(bounds.least - slack <= score && score <= bounds.most + slack, "{score} {bounds:?}");
+        // The upper halves alone rule out no score that is possible.
+        let ruled_out = most[0] < query.sketch_threshold(score.min(bounds.most));
+        prop_assert!(!ruled_out, "{score} {bounds:?} {most:?}");
+    }
+
+    #[test]
+    fn both_halves_are_the_codes(numbers in prop::collection::vec(number(), 1..300)) {
+        let record = Record::of(&numbers);
+        let query: Vec<f32> = (0..numbers.len()).map(|at| (at % 11) as f32 - 5.0).collect();
+        let query = CodedQuery::new(Metric::InnerProduct, &query);
+        let segments = segments(Layout::of(numbers.len()), std::slice::from_ref(&numbers));
+        let (mut upper, mut lower) = ([0], [0]);
+        Kernel::Scalar.products(segments[0].upper(0, 1), &query, &mut upper);
+        Kernel::Scalar.products(segments[0].lower(0), &query, &mut lower);
+        let terms = record.codes.iter().zip(query.numbers());
+        let product: i32 = terms.map(|(&c, &q)| (i32::from(c) - 128) * i32::from(q)).sum();
+        prop_assert_eq!(query.product(upper[0], lower[0]), product);
+        prop_assert!(segments[0].holds(0, &record));
+        prop_assert!(!segments[0].holds(1, &record));
     }
 
     #[test]

@@ -31,6 +31,12 @@ impl Codes {
         numbered.filter_map(move |(at, segment)| Some((at * rows, segment.as_deref()?)))
     }
 
+    /// The segment in which a slot is, and its row there.
+    pub(crate) fn segment_of(&self, slot: usize) -> Option<(&Segment, usize)> {
+        let rows = self.layout.rows();
+        Some((self.segments.get(slot / rows)?.as_deref()?, slot % rows))
+    }
+
     /// The slots in which there is an entry.
     pub(crate) fn live(&self) -> &Slots {
         self.live.get_or_init(|| {
@@ -117,7 +123,7 @@ impl Shelf {
     /// How many bytes of codes are in memory.
     pub(crate) fn bytes(&self) -> usize {
         let places: Vec<_> = lock(&self.collections).values().cloned().collect();
-        let bytes = |codes: &Arc<Codes>| codes.segments().count() * codes.layout.bytes();
+        let bytes = |codes: &Arc<Codes>| codes.segments().count() * Segment::bytes(codes.layout);
         places.iter().map(|place| lock(place).as_ref().map_or(0, bytes)).sum()
     }
 
@@ -133,7 +139,8 @@ impl Shelf {
         let count: i64 = connection
             .prepare_cached("SELECT count(*) FROM segments WHERE collection = ?")?
             .query_row([collection], |row| row.get(0))?;
-        let bytes = usize::try_from(count).unwrap_or(usize::MAX).saturating_mul(layout.bytes());
+        let bytes =
+            usize::try_from(count).unwrap_or(usize::MAX).saturating_mul(Segment::bytes(layout));
         Ok(bytes > self.budget)
     }
 }
@@ -155,6 +162,7 @@ pub(crate) fn changed(
     // Read as a blob a segment is not copied once more, and the row that is
     // next is found without a statement.
     let mut blob: Option<Blob<'_>> = None;
+    let mut buffer = Vec::new();
     while let Some(row) = found.next()? {
         let (at, number): (i64, i64) = (row.get(0)?, row.get(1)?);
         let rows = match &mut blob {
@@ -168,7 +176,7 @@ pub(crate) fn changed(
         let Some(at) = at else {
             return Err(damaged(format!("the codes with number {number} are cut short")));
         };
-        each(at, Segment::read(layout, |bytes| rows.read_at_exact(bytes, 0))?);
+        each(at, Segment::read(layout, &mut buffer, |bytes| rows.read_at_exact(bytes, 0))?);
     }
     Ok(())
 }

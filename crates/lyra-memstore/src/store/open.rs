@@ -60,7 +60,7 @@ impl MemoryStoreBuilder {
     /// The most bytes that the codes of one collection may take in memory, to
     /// which queries hold them: about one for each dimension of each entry.
     /// A collection that would take more is read from the disk at each query,
-    /// which takes some five times as long. None by default.
+    /// which takes some six times as long. None by default.
     pub fn with_memory_budget(mut self, bytes: usize) -> Self {
         self.memory_budget = bytes;
         self
