@@ -88,29 +88,16 @@ impl CodedQuery {
         most: &mut [f32],
     ) {
         let range = from..from + upper.len();
-        let Sketches { scales, lengths, blurs, squares } = rows;
-        let (scales, lengths) = (&scales[range.clone()], &lengths[range.clone()]);
-        let (blurs, squares) = (&blurs[range.clone()], &squares[range]);
+        let rows = [&rows.scales, &rows.lengths, &rows.blurs, &rows.squares];
+        let rows = rows.map(|values| &values[range.clone()]);
         let middle = self.sum.wrapping_mul(i32::from(ZERO) - MIDDLE);
-        let Sketch { scale, of_length, of_blur, slack } = self.sketch;
-        #[expect(clippy::cast_precision_loss, reason = "what is lost is within the bound")]
-        let bound = |at: usize| {
-            let product = upper[at].wrapping_mul(16).wrapping_sub(middle) as f32;
-            product * scale * scales[at] + of_length * lengths[at] + of_blur * blurs[at]
-        };
-        // Of what is not a number and a number it gives the number.
-        let told = |score: f32| score.min(f32::INFINITY);
-        let most = &mut most[..upper.len()];
         kernel.run(
             #[inline(always)]
             || match self.metric {
                 Metric::Cosine | Metric::InnerProduct => {
-                    (0..upper.len()).for_each(|at| most[at] = told(bound(at) + slack));
+                    self.sketch.products(upper, middle, rows, most);
                 }
-                Metric::L2 => {
-                    (0..upper.len())
-                        .for_each(|at| most[at] = told(2.0 * bound(at) - squares[at] + slack));
-                }
+                Metric::L2 => self.sketch.distances(upper, middle, rows, most),
             },
         );
     }
@@ -151,6 +138,45 @@ impl CodedQuery {
             }
         }
     }
+}
+
+/// Loops over the rows, to be compiled for the processor at hand: all of them
+/// is inlined where they are called.
+impl Sketch {
+    #[inline(always)]
+    fn products(&self, upper: &[i32], middle: i32, rows: [&[f32]; 4], most: &mut [f32]) {
+        let [scales, lengths, blurs, _] = rows.map(|values| &values[..upper.len()]);
+        let most = &mut most[..upper.len()];
+        for at in 0..upper.len() {
+            let product = self.product(upper[at], middle, scales[at], lengths[at], blurs[at]);
+            most[at] = told(product + self.slack);
+        }
+    }
+
+    #[inline(always)]
+    fn distances(&self, upper: &[i32], middle: i32, rows: [&[f32]; 4], most: &mut [f32]) {
+        let [scales, lengths, blurs, squares] = rows.map(|values| &values[..upper.len()]);
+        let most = &mut most[..upper.len()];
+        for at in 0..upper.len() {
+            let product = self.product(upper[at], middle, scales[at], lengths[at], blurs[at]);
+            most[at] = told(2.0 * product - squares[at] + self.slack);
+        }
+    }
+
+    /// The largest inner product that is possible.
+    #[inline(always)]
+    fn product(&self, upper: i32, middle: i32, scale: f32, length: f32, blur: f32) -> f32 {
+        #[expect(clippy::cast_precision_loss, reason = "what is lost is within the bound")]
+        let near = upper.wrapping_mul(16).wrapping_sub(middle) as f32;
+        near * self.scale * scale + self.of_length * length + self.of_blur * blur
+    }
+}
+
+/// What is not a number tells nothing: then it may be any. (Of that and a
+/// number `min` gives the number.)
+#[inline(always)]
+fn told(score: f32) -> f32 {
+    score.min(f32::INFINITY)
 }
 
 impl Sketch {
