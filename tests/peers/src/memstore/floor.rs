@@ -98,7 +98,12 @@ pub(super) fn query(size: usize, mut ours: Option<impl FnMut(usize) -> Option<f6
             reads.rounds.push(read.as_secs_f64() * 1e3);
         }
     }
-    timed_rows(AREA, &format!("query, top 10, {}", label(size)), "ms", &[queries, reads, half_reads])
+    timed_rows(
+        AREA,
+        &format!("query, top 10, {}", label(size)),
+        "ms",
+        &[queries, reads, half_reads],
+    )
 }
 
 /// As many bytes as the codes have, each of so many halves.
