@@ -210,9 +210,7 @@ impl MemoryStore {
         let transaction = self.begin()?;
         let (number, _) = self.known_collection(transaction.connection(), name)?;
         let connection = transaction.connection();
-        connection
-            .execute("DELETE FROM collections WHERE collection = ?", [number])
-            .and_then(|_| Derived::drop(connection, number))
+        rows::drop(connection, number)
             .map_err(|source| self.failed("drop a collection of", source))?;
         transaction.commit()?;
         self.0.codes.forget(number);

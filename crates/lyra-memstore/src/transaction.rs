@@ -48,7 +48,7 @@ impl<'a> Transaction<'a> {
         left: Duration,
     ) -> Result<Self, MemoryError> {
         turn.busy_timeout(left)
-            .and_then(|()| turn.execute_batch("BEGIN IMMEDIATE"))
+            .and_then(|()| run(&turn, "BEGIN IMMEDIATE"))
             .map_err(|source| store.failed("begin a transaction of", source))?;
         let ending = Ending { store, waited, begun: Instant::now(), outcome: Outcome::RolledBack };
         Ok(Self { store, turn, ending, aborted_by: None, _stays: PhantomData })
@@ -174,7 +174,7 @@ impl<'a> Transaction<'a> {
     pub fn commit(mut self) -> Result<(), MemoryError> {
         self.check_alive()?;
         // When it fails, the drop that follows rolls back.
-        let done = self.turn.execute_batch("COMMIT");
+        let done = run(&self.turn, "COMMIT");
         let done = done.map_err(|source| self.store.failed("commit to", source));
         self.ending.outcome = match &done {
             Ok(()) => Outcome::Committed,
@@ -309,19 +309,9 @@ impl<'a> Transaction<'a> {
         number: i64,
         batch: &[Prepared],
     ) -> Result<Vec<String>, MemoryError> {
-        let taken = || -> rusqlite::Result<Vec<String>> {
-            let mut taken = Vec::new();
-            for prepared in batch {
-                if rows::number_of(&self.turn, number, &prepared.id)?.is_some() {
-                    taken.push(prepared.id.clone());
-                }
-            }
-            Ok(taken)
-        };
-        let ids = taken().map_err(|source| self.store.failed("look into", source))?;
-        ensure!(ids.is_empty(), AlreadyExistsSnafu { collection, ids });
-        rows::insert(&self.turn, number, batch)
+        let taken = rows::insert(&self.turn, number, batch)
             .map_err(|source| self.store.failed("add to", source))?;
+        ensure!(taken.is_empty(), AlreadyExistsSnafu { collection, ids: taken });
         Ok(batch.iter().map(|prepared| prepared.id.clone()).collect())
     }
 
@@ -334,7 +324,9 @@ impl<'a> Transaction<'a> {
             for prepared in batch {
                 match rows::number_of(&self.turn, number, &prepared.id)? {
                     Some(entry) => rows::replace(&self.turn, number, entry, prepared)?,
-                    None => rows::insert(&self.turn, number, std::slice::from_ref(prepared))?,
+                    None => {
+                        rows::insert(&self.turn, number, std::slice::from_ref(prepared)).map(drop)?;
+                    }
                 }
             }
             Ok(())
@@ -413,6 +405,11 @@ impl<'a> Transaction<'a> {
         ensure!(missing.is_empty(), NotFoundSnafu { collection, ids: missing });
         Ok(numbers)
     }
+}
+
+/// Runs a statement that is parsed the first time alone.
+fn run(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([]).map(drop)
 }
 
 /// Tells of the end of a transaction when it is dropped.

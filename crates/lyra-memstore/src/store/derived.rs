@@ -43,6 +43,13 @@ pub(crate) fn filed(value: &MetadataValue) -> (Field, ValueRef<'_>) {
 pub(crate) const WORDS: &str = "text, content = '', contentless_delete = 1,
                  tokenize = 'unicode61 remove_diacritics 2'";
 
+/// The tables of full text, before the number of their collection.
+const FULL_TEXT: [&str; 2] = ["words", "trigrams"];
+
+/// How many parts of an index are merged into one, where FTS5 takes four: each
+/// text is copied less often, and there are still few parts to look into.
+const PARTS_TO_MERGE: u32 = 8;
+
 /// Of one collection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Derived<'a> {
@@ -66,32 +73,38 @@ impl<'a> Derived<'a> {
              CREATE VIRTUAL TABLE trigrams_{collection} USING fts5(
                  text, content = '', contentless_delete = 1, detail = none,
                  tokenize = 'trigram case_sensitive 1');"
-        ))
+        ))?;
+        FULL_TEXT.iter().try_for_each(|table| {
+            let sql = format!("INSERT INTO {table}_{collection} ({table}_{collection}, rank)");
+            connection.execute_batch(&format!("{sql} VALUES ('automerge', {PARTS_TO_MERGE});"))
+        })
     }
 
-    /// Removes it with its collection; what has rows that refer to the
-    /// collection goes along with that.
+    /// Removes it with its collection.
     pub(crate) fn drop(connection: &Connection, collection: i64) -> rusqlite::Result<()> {
         connection.execute_batch(&format!(
-            "DROP TABLE IF EXISTS words_{collection}; DROP TABLE IF EXISTS trigrams_{collection};"
+            "DELETE FROM codes WHERE number IN
+                 (SELECT number FROM segments WHERE collection = {collection});
+             DELETE FROM segments WHERE collection = {collection};
+             DELETE FROM attributes WHERE collection = {collection};
+             DROP TABLE IF EXISTS words_{collection};
+             DROP TABLE IF EXISTS trigrams_{collection};"
         ))
     }
 
-    /// Entries have come, at these slots.
+    /// Entries have come, at these slots, with this version.
     pub(crate) fn added<'e>(
         self,
+        version: i64,
         entries: impl Iterator<Item = (i64, &'e Entry, &'e [f32])>,
     ) -> rusqlite::Result<()> {
         let mut records: BTreeMap<i64, Vec<(usize, Record)>> = BTreeMap::new();
         for (slot, entry, vector) in entries {
-            self.describe(slot, entry)?;
+            self.file(slot, entry)?;
+            self.index_text(slot, &entry.content)?;
             let (segment, row) = self.place(slot);
             records.entry(segment).or_default().push((row, Record::of(vector)));
         }
-        if records.is_empty() {
-            return Ok(());
-        }
-        let version = self.next_version()?;
         records.iter().try_for_each(|(&segment, rows)| self.write(segment, version, rows))
     }
 
@@ -102,13 +115,20 @@ impl<'a> Derived<'a> {
         entry: &Entry,
         vector: &[f32],
     ) -> rusqlite::Result<()> {
-        self.forget(old)?;
-        self.added([(old.slot, entry, vector)].into_iter())
+        self.unfile(old)?;
+        self.file(old.slot, entry)?;
+        if old.entry.content != entry.content {
+            self.forget_text(old.slot)?;
+            self.index_text(old.slot, &entry.content)?;
+        }
+        let (segment, row) = self.place(old.slot);
+        self.write(segment, self.next_version()?, &[(row, Record::of(vector))])
     }
 
     /// An entry has gone.
     pub(crate) fn removed(self, old: &Stored) -> rusqlite::Result<()> {
-        self.forget(old)?;
+        self.unfile(old)?;
+        self.forget_text(old.slot)?;
         let (segment, row) = self.place(old.slot);
         let number = self.touch(segment, self.next_version()?)?;
         let at = self.layout.gauge_at(row);
@@ -120,10 +140,6 @@ impl<'a> Derived<'a> {
     /// a check has found a fault.
     pub(crate) fn rebuild(self) -> rusqlite::Result<()> {
         let Self { connection, collection, .. } = self;
-        for table in ["attributes", "segments"] {
-            connection
-                .execute(&format!("DELETE FROM {table} WHERE collection = ?"), [collection])?;
-        }
         let sql = "UPDATE collections SET epoch = epoch + 1 WHERE collection = ?";
         connection.execute(sql, [collection])?;
         Self::drop(connection, collection)?;
@@ -138,10 +154,11 @@ impl<'a> Derived<'a> {
             let is_end = next.is_none();
             batch.extend(next);
             if is_end || batch.len() >= self.layout.rows() {
-                self.added(batch.iter().map(|stored| {
+                let entries = batch.iter().map(|stored| {
                     let vector = stored.entry.embedding.as_deref().unwrap_or_default();
                     (stored.slot, &stored.entry, vector)
-                }))?;
+                });
+                self.added(self.next_version()?, entries)?;
                 batch.clear();
             }
             if is_end {
@@ -159,26 +176,22 @@ impl<'a> Derived<'a> {
 
     /// Readers tell by it which segments they have to read again.
     fn next_version(self) -> rusqlite::Result<i64> {
-        self.connection
-            .prepare_cached(
-                "UPDATE collections SET version = version + 1 WHERE collection = ?
-                 RETURNING version",
-            )?
-            .query_row([self.collection], |row| row.get(0))
+        let (_, version) = take_slots(self.connection, self.collection, 0)?;
+        Ok(version)
     }
 
     /// A segment changes; the number of its codes, which are made if they are
     /// not there yet.
     fn touch(self, segment: i64, version: i64) -> rusqlite::Result<i64> {
         let Self { connection, collection, layout } = self;
-        let known = connection
-            .prepare_cached(
-                "UPDATE segments SET version = ?3 WHERE collection = ?1 AND segment = ?2
-                 RETURNING number",
-            )?
-            .query_row([collection, segment, version], |row| row.get(0))
+        let known: Option<i64> = connection
+            .prepare_cached("SELECT number FROM segments WHERE collection = ? AND segment = ?")?
+            .query_row([collection, segment], |row| row.get(0))
             .optional()?;
         if let Some(number) = known {
+            connection
+                .prepare_cached("UPDATE segments SET version = ? WHERE number = ?")?
+                .execute([version, number])?;
             return Ok(number);
         }
         let sql = "INSERT INTO segments (collection, segment, version) VALUES (?, ?, ?)";
@@ -204,8 +217,8 @@ impl<'a> Derived<'a> {
         Ok(())
     }
 
-    /// Writes what filters and words ask for.
-    fn describe(self, slot: i64, entry: &Entry) -> rusqlite::Result<()> {
+    /// Writes what filters ask for.
+    fn file(self, slot: i64, entry: &Entry) -> rusqlite::Result<()> {
         let Self { connection, collection, .. } = self;
         let mut insert = connection.prepare_cached(
             "INSERT OR IGNORE INTO attributes (collection, field, key, value, slot)
@@ -213,15 +226,10 @@ impl<'a> Derived<'a> {
         )?;
         attributes(entry, |field, key, value| {
             insert.execute(params![collection, field as i64, key, raw(value), slot]).map(drop)
-        })?;
-        for table in ["words", "trigrams"] {
-            let sql = format!("INSERT INTO {table}_{collection} (rowid, text) VALUES (?, ?)");
-            connection.prepare_cached(&sql)?.execute(params![slot, entry.content])?;
-        }
-        Ok(())
+        })
     }
 
-    fn forget(self, old: &Stored) -> rusqlite::Result<()> {
+    fn unfile(self, old: &Stored) -> rusqlite::Result<()> {
         let Self { connection, collection, .. } = self;
         let mut delete = connection.prepare_cached(
             "DELETE FROM attributes
@@ -229,13 +237,39 @@ impl<'a> Derived<'a> {
         )?;
         attributes(&old.entry, |field, key, value| {
             delete.execute(params![collection, field as i64, key, raw(value), old.slot]).map(drop)
-        })?;
-        for table in ["words", "trigrams"] {
-            let sql = format!("DELETE FROM {table}_{collection} WHERE rowid = ?");
-            connection.prepare_cached(&sql)?.execute([old.slot])?;
-        }
-        Ok(())
+        })
     }
+
+    /// Writes what words and parts of them ask for.
+    fn index_text(self, slot: i64, text: &str) -> rusqlite::Result<()> {
+        FULL_TEXT.iter().try_for_each(|table| {
+            let sql =
+                format!("INSERT INTO {table}_{} (rowid, text) VALUES (?, ?)", self.collection);
+            self.connection.prepare_cached(&sql)?.execute(params![slot, text]).map(drop)
+        })
+    }
+
+    fn forget_text(self, slot: i64) -> rusqlite::Result<()> {
+        FULL_TEXT.iter().try_for_each(|table| {
+            let sql = format!("DELETE FROM {table}_{} WHERE rowid = ?", self.collection);
+            self.connection.prepare_cached(&sql)?.execute([slot]).map(drop)
+        })
+    }
+}
+
+/// The first of so many new slots, and the collection's next version.
+pub(super) fn take_slots(
+    connection: &Connection,
+    collection: i64,
+    count: i64,
+) -> rusqlite::Result<(i64, i64)> {
+    let (slot, version): (i64, i64) = connection
+        .prepare_cached("SELECT next_slot, version + 1 FROM collections WHERE collection = ?")?
+        .query_row([collection], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    connection
+        .prepare_cached("UPDATE collections SET next_slot = ?, version = ? WHERE collection = ?")?
+        .execute([slot + count, version, collection])?;
+    Ok((slot, version))
 }
 
 /// How often a collection's codes were made anew, and which of their versions

@@ -83,3 +83,51 @@ fn close_gaps(connection: &Connection) -> rusqlite::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{Entry, MemoryStore, Space};
+
+    #[test]
+    fn a_dropped_collection_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = MemoryStore::open(dir.path().join("memory")).unwrap();
+        let entry = |text: &str| {
+            Entry::fact(text).with_tags(["t"]).with_metadata("n", 1).with_embedding([1.0, 0.0])
+        };
+        for name in ["stays", "goes"] {
+            let collection = store.collection(name, Space::cosine(2)).unwrap();
+            collection.add([entry("the river"), entry("the sea")]).unwrap();
+        }
+        let rows = || -> Vec<(String, i64)> {
+            let transaction = store.begin().unwrap();
+            let connection = transaction.connection();
+            let mut tables = connection
+                .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
+                .unwrap();
+            let tables = tables.query_map([], |row| row.get(0)).unwrap();
+            let tables: Vec<String> = tables.collect::<Result<_, _>>().unwrap();
+            let count = |table: &str| {
+                let sql = format!("SELECT count(*) FROM {table}");
+                connection.query_row(&sql, [], |row| row.get(0)).unwrap()
+            };
+            tables.into_iter().map(|table| (table.clone(), count(&table))).collect()
+        };
+        let both = rows();
+        store.drop_collection("goes").unwrap();
+        let one = rows();
+        let of = |table: &str| {
+            let find = |rows: &[(String, i64)]| rows.iter().find(|(name, _)| name == table).unwrap().1;
+            (find(&both), find(&one))
+        };
+        for table in ["entries", "embeddings"] {
+            assert_eq!(of(table), (4, 2), "{table}");
+        }
+        assert_eq!(of("attributes"), (12, 6));
+        for table in ["collections", "segments", "codes"] {
+            assert_eq!(of(table), (2, 1), "{table}");
+        }
+        assert!(one.iter().all(|(table, _)| !table.ends_with("_2") && !table.contains("_2_")));
+        assert!(store.check().unwrap().is_ok());
+    }
+}

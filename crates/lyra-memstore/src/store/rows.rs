@@ -4,7 +4,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
 use super::checksum;
-use super::derived::Derived;
+use super::derived::{self, Derived};
 use crate::{Entry, EntryKind, vector};
 
 /// The number of an entry in the database; it gives the order of adding.
@@ -126,29 +126,27 @@ pub(crate) fn number_of(
         .optional()
 }
 
-/// Writes entries whose ids are known to be free.
+/// Writes entries, unless ids of theirs are taken, which it returns. What was
+/// written until then is for the caller to undo.
 pub(crate) fn insert(
     connection: &Connection,
     collection: i64,
     batch: &[Prepared],
-) -> rusqlite::Result<()> {
-    let Some(first) = batch.first() else { return Ok(()) };
+) -> rusqlite::Result<Vec<String>> {
+    let Some(first) = batch.first() else { return Ok(Vec::new()) };
     let count = i64::try_from(batch.len()).expect("a batch fits into memory");
-    let first_slot: i64 = connection
-        .prepare_cached(
-            "UPDATE collections SET next_slot = next_slot + ?2 WHERE collection = ?1
-             RETURNING next_slot - ?2",
-        )?
-        .query_row([collection, count], |row| row.get(0))?;
+    let (first_slot, version) = derived::take_slots(connection, collection, count)?;
+    // The one look for the id is that of its index, which has to find its place.
     let mut statement = connection.prepare_cached(
         "INSERT INTO entries
              (collection, slot, id, kind, content, summary, significance, tags, metadata, checksum)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+         ON CONFLICT (collection, id) DO NOTHING",
     )?;
     let mut vectors = vector_statement(connection)?;
-    for (slot, prepared) in (first_slot..).zip(batch) {
+    for (at, (slot, prepared)) in (first_slot..).zip(batch).enumerate() {
         let (entry, made) = (&prepared.entry, Made::of(prepared));
-        statement.execute(params![
+        let written = statement.execute(params![
             collection,
             slot,
             prepared.id,
@@ -160,12 +158,31 @@ pub(crate) fn insert(
             made.metadata,
             made.checksum,
         ])?;
+        if written == 0 {
+            return taken_of(connection, collection, &batch[at..]);
+        }
         let number = connection.last_insert_rowid();
         vectors.execute(params![number, prepared.made_by, made.vector])?;
     }
     let added = (first_slot..).zip(batch);
     Derived::of(connection, collection, dimension_of(first))
-        .added(added.map(|(slot, prepared)| (slot, &prepared.entry, &*prepared.vector)))
+        .added(version, added.map(|(slot, prepared)| (slot, &prepared.entry, &*prepared.vector)))?;
+    Ok(Vec::new())
+}
+
+/// The ids that are in the collection already.
+fn taken_of(
+    connection: &Connection,
+    collection: i64,
+    batch: &[Prepared],
+) -> rusqlite::Result<Vec<String>> {
+    let mut taken = Vec::new();
+    for prepared in batch {
+        if number_of(connection, collection, &prepared.id)?.is_some() {
+            taken.push(prepared.id.clone());
+        }
+    }
+    Ok(taken)
 }
 
 /// Writes an entry in place of the one with that number.
@@ -211,8 +228,22 @@ pub(crate) fn delete(
 ) -> rusqlite::Result<()> {
     let old = by_number(connection, WITHOUT_VECTOR, number)?;
     Derived::of(connection, collection, dimension).removed(&old)?;
-    connection.prepare_cached("DELETE FROM entries WHERE entry = ?")?.execute([number])?;
+    for table in ["embeddings", "entries"] {
+        let sql = format!("DELETE FROM {table} WHERE entry = ?");
+        connection.prepare_cached(&sql)?.execute([number])?;
+    }
     Ok(())
+}
+
+/// Deletes a collection with all that belongs to it.
+pub(crate) fn drop(connection: &Connection, collection: i64) -> rusqlite::Result<()> {
+    Derived::drop(connection, collection)?;
+    connection.execute_batch(&format!(
+        "DELETE FROM embeddings WHERE entry IN
+             (SELECT entry FROM entries WHERE collection = {collection});
+         DELETE FROM entries WHERE collection = {collection};
+         DELETE FROM collections WHERE collection = {collection};"
+    ))
 }
 
 fn dimension_of(prepared: &Prepared) -> u32 {
