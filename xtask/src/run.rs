@@ -169,6 +169,11 @@ impl Call {
                 command.env_remove(name.as_ref());
             }
         }
+        // What is built once from nothing needs no state for the next build, which
+        // is 5 of the 13 GB that the gate leaves on a bare machine.
+        if std::env::var_os("CI").is_some() {
+            command.env("CARGO_INCREMENTAL", "0");
+        }
         for (name, value) in &self.environment {
             command.env(name, value);
         }

@@ -5,7 +5,7 @@ use rusqlite::{Connection, params};
 
 use crate::filter::{Node, Operator};
 use crate::scan::Slots;
-use crate::store::derived::{Field, filed, raw};
+use crate::store::derived::{Field, filed, raw, waiting};
 use crate::{Filter, MetadataValue};
 
 /// A collection in one state.
@@ -133,7 +133,8 @@ impl Matching<'_> {
         Ok(found)
     }
 
-    /// The trigrams of a text say where it may be; the content says whether.
+    /// The trigrams of a text say where it may be, but for the latest entries; the
+    /// content says whether.
     fn containing(self, text: &str, some: &Slots) -> rusqlite::Result<Slots> {
         let mut candidates = some.clone();
         if let Some(expression) = trigrams(text) {
@@ -141,7 +142,11 @@ impl Matching<'_> {
                 "SELECT rowid FROM trigrams_{0} WHERE trigrams_{0} MATCH ?",
                 self.collection
             );
-            candidates.keep(&self.found(&sql, [expression])?);
+            let mut filed = self.found(&sql, [expression])?;
+            let waiting = waiting(self.connection, self.collection)?;
+            let first = usize::try_from(waiting.start).unwrap_or(usize::MAX);
+            some.iter_in(first, usize::MAX - first).for_each(|slot| filed.insert(slot));
+            candidates.keep(&filed);
         }
         let mut content = self
             .connection

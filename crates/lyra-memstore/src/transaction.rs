@@ -325,7 +325,8 @@ impl<'a> Transaction<'a> {
                 match rows::number_of(&self.turn, number, &prepared.id)? {
                     Some(entry) => rows::replace(&self.turn, number, entry, prepared)?,
                     None => {
-                        rows::insert(&self.turn, number, std::slice::from_ref(prepared)).map(drop)?;
+                        rows::insert(&self.turn, number, std::slice::from_ref(prepared))
+                            .map(drop)?;
                     }
                 }
             }

@@ -40,16 +40,16 @@ fn good() -> Good {
             .with_metadata("name", format!("name-{i}"))
             .with_embedding(vector)
     };
-    things.add((0..40).map(entry).collect::<Vec<_>>()).unwrap();
+    things.add((0..120).map(entry).collect::<Vec<_>>()).unwrap();
     drop((store, things));
     // What is written now stays in the log while it is copied.
     let store = MemoryStore::open(&path).unwrap();
     let things = store.open_collection("things").unwrap();
     let mut earlier = vec![answers(&store).unwrap()];
-    for i in 40..44 {
+    for i in 120..124 {
         things.add(entry(i)).unwrap();
         earlier.push(answers(&store).unwrap());
-        things.delete([format!("id-{}", i - 40)]).unwrap();
+        things.delete([format!("id-{}", i - 120)]).unwrap();
         earlier.push(answers(&store).unwrap());
     }
     let read = |name: &str| fs::read(path.join(name)).unwrap();

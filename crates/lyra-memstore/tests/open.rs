@@ -42,7 +42,7 @@ fn a_store_is_created_where_there_is_nothing_and_opened_again() {
     assert!(!path.join("memory.sqlite3-wal").exists(), "a clean close leaves one file");
     let store = MemoryStore::open(&path).unwrap();
     assert_eq!(store.open_collection("facts").unwrap().count().unwrap(), 1);
-    assert_eq!(store.stats().unwrap().format, 3);
+    assert_eq!(store.stats().unwrap().format, 4);
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn a_store_of_a_newer_format_is_refused_unchanged() {
         MemoryStore::open(&path).unwrap_err(),
         MemoryStore::builder(&path).open_read_only().unwrap_err(),
     ] {
-        let MemoryError::NewerFormat { found: 99, supported: 3, .. } = error else {
+        let MemoryError::NewerFormat { found: 99, supported: 4, .. } = error else {
             panic!("{error}")
         };
         assert_eq!(error.code().id(), "memstore.newer_format");

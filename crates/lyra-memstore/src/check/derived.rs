@@ -8,7 +8,7 @@ use rusqlite::{Connection, params};
 use super::{CheckReport, full_text};
 use crate::scan::{Layout, Record, Segment};
 use crate::store::codes::changed;
-use crate::store::derived::attributes;
+use crate::store::derived::{attributes, waiting};
 use crate::store::rows::{self, WITH_VECTOR};
 
 /// An attribute that is filed: field, key, value as text, slot.
@@ -35,10 +35,12 @@ pub(super) fn check(
     let sql = format!("{WITH_VECTOR} WHERE e.collection = ? ORDER BY e.slot");
     let mut statement = connection.prepare(&sql)?;
     let mut found = statement.query([collection])?;
-    let mut entries = 0_usize;
+    let waiting = waiting(connection, collection)?;
+    let (mut entries, mut indexed) = (0_usize, 0_usize);
     while let Some(row) = found.next()? {
         let stored = rows::read(row)?;
         entries += 1;
+        indexed += usize::from(stored.slot < waiting.start);
         let vector = stored.entry.embedding.as_deref().unwrap_or_default();
         let slot = usize::try_from(stored.slot).unwrap_or(usize::MAX);
         let segment = segments.get(slot / layout.rows()).and_then(Option::as_ref);
@@ -67,7 +69,7 @@ pub(super) fn check(
             .problem(format!("collection {name}: {coded} entries are coded, {entries} are there"));
     }
     let known = report.problem_count;
-    for table in ["words", "trigrams"] {
+    for (table, entries) in [("words", entries), ("trigrams", indexed)] {
         let sql = format!("SELECT count(*) FROM {table}_{collection}_docsize");
         let looked_up: i64 = connection.query_row(&sql, [], |row| row.get(0))?;
         if usize::try_from(looked_up) != Ok(entries) {

@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use rusqlite::{Connection, params};
 
 use super::CheckReport;
-use crate::store::derived::WORDS;
+use crate::store::derived::{WORDS, waiting};
 
 /// Needs a connection of its own, on which it leaves temporary tables.
 pub(super) fn check(
@@ -33,9 +33,13 @@ pub(super) fn check(
         connection.prepare("SELECT slot, content FROM entries WHERE collection = ?")?;
     let mut found = contents.query([collection])?;
     let mut trigrams = Sum::default();
+    let waiting = waiting(connection, collection)?;
     while let Some(row) = found.next()? {
         let (slot, content): (i64, &str) = (row.get(0)?, row.get_ref(1)?.as_str()?);
         insert.execute(params![slot, content])?;
+        if slot >= waiting.start {
+            continue;
+        }
         for three in trigrams_of(content) {
             trigrams.add((three.as_bytes(), slot, None));
         }

@@ -3,6 +3,7 @@
 //! to look up. All of it can be made anew from the entries.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, MAIN_DB, OptionalExtension, params};
@@ -43,8 +44,13 @@ pub(crate) fn filed(value: &MetadataValue) -> (Field, ValueRef<'_>) {
 pub(crate) const WORDS: &str = "text, content = '', contentless_delete = 1,
                  tokenize = 'unicode61 remove_diacritics 2'";
 
-/// The tables of full text, before the number of their collection.
+/// The tables of full text, before the number of their collection. An entry is
+/// in that of words at once; `contains` looks at the texts of the latest ones
+/// itself, since their trigrams would be a third of what a single one costs.
 const FULL_TEXT: [&str; 2] = ["words", "trigrams"];
+
+/// How many texts may wait for their trigrams to be looked up.
+pub(super) const MOST_WAITING: i64 = 32;
 
 /// How many parts of an index are merged into one, where FTS5 takes four: each
 /// text is copied less often, and there are still few parts to look into.
@@ -101,7 +107,7 @@ impl<'a> Derived<'a> {
         let mut records: BTreeMap<i64, Vec<(usize, Record)>> = BTreeMap::new();
         for (slot, entry, vector) in entries {
             self.file(slot, entry)?;
-            self.index_text(slot, &entry.content)?;
+            self.index("words", slot, &entry.content)?;
             let (segment, row) = self.place(slot);
             records.entry(segment).or_default().push((row, Record::of(vector)));
         }
@@ -119,7 +125,9 @@ impl<'a> Derived<'a> {
         self.file(old.slot, entry)?;
         if old.entry.content != entry.content {
             self.forget_text(old.slot)?;
-            self.index_text(old.slot, &entry.content)?;
+            for table in self.tables_of(old.slot)? {
+                self.index(table, old.slot, &entry.content)?;
+            }
         }
         let (segment, row) = self.place(old.slot);
         self.write(segment, self.next_version()?, &[(row, Record::of(vector))])
@@ -140,7 +148,7 @@ impl<'a> Derived<'a> {
     /// a check has found a fault.
     pub(crate) fn rebuild(self) -> rusqlite::Result<()> {
         let Self { connection, collection, .. } = self;
-        let sql = "UPDATE collections SET epoch = epoch + 1 WHERE collection = ?";
+        let sql = "UPDATE collections SET epoch = epoch + 1, indexed_slot = 0 WHERE collection = ?";
         connection.execute(sql, [collection])?;
         Self::drop(connection, collection)?;
         Self::create(connection, collection)?;
@@ -162,7 +170,7 @@ impl<'a> Derived<'a> {
                 batch.clear();
             }
             if is_end {
-                return Ok(());
+                return self.index_waiting(0);
             }
         }
     }
@@ -240,21 +248,51 @@ impl<'a> Derived<'a> {
         })
     }
 
-    /// Writes what words and parts of them ask for.
-    fn index_text(self, slot: i64, text: &str) -> rusqlite::Result<()> {
-        FULL_TEXT.iter().try_for_each(|table| {
-            let sql =
-                format!("INSERT INTO {table}_{} (rowid, text) VALUES (?, ?)", self.collection);
-            self.connection.prepare_cached(&sql)?.execute(params![slot, text]).map(drop)
-        })
+    fn index(self, table: &str, slot: i64, text: &str) -> rusqlite::Result<()> {
+        let sql = format!("INSERT INTO {table}_{} (rowid, text) VALUES (?, ?)", self.collection);
+        self.connection.prepare_cached(&sql)?.execute(params![slot, text]).map(drop)
     }
 
     fn forget_text(self, slot: i64) -> rusqlite::Result<()> {
-        FULL_TEXT.iter().try_for_each(|table| {
+        self.tables_of(slot)?.iter().try_for_each(|table| {
             let sql = format!("DELETE FROM {table}_{} WHERE rowid = ?", self.collection);
             self.connection.prepare_cached(&sql)?.execute([slot]).map(drop)
         })
     }
+
+    /// In which tables of full text a slot is.
+    fn tables_of(self, slot: i64) -> rusqlite::Result<&'static [&'static str]> {
+        let waits = waiting(self.connection, self.collection)?.contains(&slot);
+        Ok(if waits { &FULL_TEXT[..1] } else { &FULL_TEXT })
+    }
+
+    /// Looks the texts that wait for it up for their trigrams, when they are many
+    /// enough that it pays.
+    pub(super) fn index_waiting(self, most: i64) -> rusqlite::Result<()> {
+        let Self { connection, collection, .. } = self;
+        let slots = waiting(connection, collection)?;
+        if slots.end - slots.start <= most {
+            return Ok(());
+        }
+        let mut contents = connection.prepare_cached(
+            "SELECT slot, content FROM entries WHERE collection = ? AND slot >= ?",
+        )?;
+        let mut found = contents.query([collection, slots.start])?;
+        while let Some(row) = found.next()? {
+            self.index("trigrams", row.get(0)?, row.get_ref(1)?.as_str()?)?;
+        }
+        connection
+            .prepare_cached("UPDATE collections SET indexed_slot = ? WHERE collection = ?")?
+            .execute([slots.end, collection])
+            .map(drop)
+    }
+}
+
+/// The slots whose texts are not in the index of trigrams yet.
+pub(crate) fn waiting(connection: &Connection, collection: i64) -> rusqlite::Result<Range<i64>> {
+    connection
+        .prepare_cached("SELECT indexed_slot, next_slot FROM collections WHERE collection = ?")?
+        .query_row([collection], |row| Ok(row.get(0)?..row.get(1)?))
 }
 
 /// The first of so many new slots, and the collection's next version.

@@ -117,7 +117,8 @@ mod tests {
         store.drop_collection("goes").unwrap();
         let one = rows();
         let of = |table: &str| {
-            let find = |rows: &[(String, i64)]| rows.iter().find(|(name, _)| name == table).unwrap().1;
+            let find =
+                |rows: &[(String, i64)]| rows.iter().find(|(name, _)| name == table).unwrap().1;
             (find(&both), find(&one))
         };
         for table in ["entries", "embeddings"] {

@@ -4,7 +4,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
 use super::checksum;
-use super::derived::{self, Derived};
+use super::derived::{self, Derived, MOST_WAITING};
 use crate::{Entry, EntryKind, vector};
 
 /// The number of an entry in the database; it gives the order of adding.
@@ -165,8 +165,10 @@ pub(crate) fn insert(
         vectors.execute(params![number, prepared.made_by, made.vector])?;
     }
     let added = (first_slot..).zip(batch);
-    Derived::of(connection, collection, dimension_of(first))
+    let derived = Derived::of(connection, collection, dimension_of(first));
+    derived
         .added(version, added.map(|(slot, prepared)| (slot, &prepared.entry, &*prepared.vector)))?;
+    derived.index_waiting(MOST_WAITING)?;
     Ok(Vec::new())
 }
 

@@ -21,6 +21,7 @@ pub(crate) fn bring_back(path: &Path) {
             "DROP TABLE attributes; DROP TABLE codes; DROP TABLE segments;
              ALTER TABLE collections DROP COLUMN version;
              ALTER TABLE collections DROP COLUMN epoch;
+             ALTER TABLE collections DROP COLUMN indexed_slot;
              ALTER TABLE entries DROP COLUMN checksum;
              PRAGMA user_version = 1; VACUUM; PRAGMA wal_checkpoint(TRUNCATE);",
         )
